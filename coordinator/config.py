@@ -1,0 +1,132 @@
+"""The settings of the coordinator, read from `coordinator.toml`.
+
+    [consortium]  name                        appears in every member's certificate
+    [listen]      grpc                        "host:port"; port 0 takes a free one
+    [tls]         ca, certificate, key        PEM files; the key has mode 0600
+    [identity]    key                         Ed25519 seed file (0600)
+    [storage]     url                         SQLAlchemy URL; a SQLite path is relative to this file
+    [policy]      lost_after_s, rejoin_s, ... deadlines and the smallest network (every key has a default)
+    [state]       dir                         log, registry and outcomes; made with mode 0700
+
+This module opens no key and no database. Theory: `coordinator.toml_file`.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from coordinator.toml_file import RelativePath, Section, read_model
+
+__all__ = [
+    "ConsortiumSettings",
+    "CoordinatorConfig",
+    "IdentitySettings",
+    "ListenSettings",
+    "PolicySettings",
+    "StateSettings",
+    "StorageSettings",
+    "TlsSettings",
+    "load",
+]
+
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_CONSORTIUM = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+_SQLITE = "sqlite:///"
+
+
+def _address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if not match or int(match.group(1)) > 65535:
+        raise ValueError('"host:port" with a port from 0 to 65535')
+    return value
+
+
+def _consortium(value: str) -> str:
+    if not _CONSORTIUM.fullmatch(value):
+        raise ValueError("1 to 63 of a-z, 0-9, . and -, starting with a letter or digit")
+    return value
+
+
+def _storage_url(value: str, validation: ValidationInfo) -> str:
+    if value.startswith(("postgresql://", "postgresql+")):
+        return value
+    name = value.removeprefix(_SQLITE)
+    if name == value or not name or ":memory:" in name:
+        raise ValueError('"sqlite:///FILE" or "postgresql+DRIVER://..."')
+    folder: Path = (validation.context or {}).get("folder", Path())
+    return _SQLITE + str(folder / Path(name))
+
+
+class ConsortiumSettings(Section):
+    """`[consortium]`: the network's name, part of every member's SPIFFE identity."""
+
+    name: Annotated[str, AfterValidator(_consortium)]
+
+
+class ListenSettings(Section):
+    """`[listen]`: the address that members dial."""
+
+    grpc: Annotated[str, AfterValidator(_address)] = "127.0.0.1:0"
+
+
+class TlsSettings(Section):
+    """`[tls]`: PEM files of the consortium's CA certificate, the server certificate and its key (0600)."""
+
+    ca: RelativePath
+    certificate: RelativePath
+    key: RelativePath
+
+
+class IdentitySettings(Section):
+    """`[identity]`: the Ed25519 seed (0600) that signs the coordinator's messages and checkpoints."""
+
+    key: RelativePath
+
+
+class StorageSettings(Section):
+    """`[storage]`: where members, jobs and rounds are kept."""
+
+    url: Annotated[str, AfterValidator(_storage_url)]
+
+
+class PolicySettings(Section):
+    """`[policy]`: deadlines in seconds and the smallest network.
+
+    lost_after_s: silence after which a member counts as lost. rejoin_s: how long a paused job waits for it.
+    join_wait_s: how long a job waits for members to join. round_deadline_s: longest a round may take.
+    min_members: fewest members a job starts with, never below 4.
+    """
+
+    lost_after_s: float = Field(default=5.0, ge=0.1, le=3600)
+    rejoin_s: float = Field(default=600.0, ge=0, le=86400)
+    join_wait_s: float = Field(default=30.0, ge=0.1, le=86400)
+    round_deadline_s: float = Field(default=600.0, ge=1, le=86400)
+    min_members: int = Field(default=4, ge=4, le=256)
+
+
+class StateSettings(Section):
+    """`[state]`: the folder for log, registry and outcomes."""
+
+    dir: RelativePath
+
+
+class CoordinatorConfig(Section):
+    """All settings of the coordinator; paths are resolved against the folder of the file."""
+
+    consortium: ConsortiumSettings
+    listen: ListenSettings = ListenSettings()
+    tls: TlsSettings
+    identity: IdentitySettings
+    storage: StorageSettings
+    policy: PolicySettings = PolicySettings()
+    state: StateSettings
+
+
+def load(path: Path) -> CoordinatorConfig:
+    """Return the settings in the file at `path`.
+
+    Raises `privacy.errors.InputError` with one line: file, key, what was found, what was expected.
+    """
+    return read_model(Path(path), CoordinatorConfig)

@@ -1,0 +1,334 @@
+"""Members, jobs, rounds, events and released models in one SQL database.
+
+This module decides nothing about a job and holds no vector, key or log entry; the log (`coordinator.log_store`) is
+the truth about messages, this is the working memory that a restart and the command line read.
+
+Theory: SQLAlchemy Core and portable SQL, so a URL moves it to PostgreSQL. SQLite runs in WAL mode with foreign keys
+on; the running coordinator and a command in another process use it at once. Each method is one short transaction. A
+state moves only along `TRANSITIONS`, checked inside the UPDATE itself, so two processes cannot both move a job; `done`
+and `failed` are final. Times are UTC microseconds.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, create_engine, delete, event, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from coordinator import tables
+from privacy.errors import InputError, MisuseError
+
+__all__ = [
+    "FINAL_STATES",
+    "TRANSITIONS",
+    "Job",
+    "JobEvent",
+    "JobState",
+    "Member",
+    "ModelRecord",
+    "RoundRecord",
+    "Store",
+]
+
+JobState = Literal["queued", "joining", "running", "paused", "done", "failed"]
+MemberStatus = Literal["active", "suspended"]
+
+FINAL_STATES: frozenset[str] = frozenset({"done", "failed"})
+TRANSITIONS: Mapping[JobState, frozenset[str]] = {
+    "joining": frozenset({"queued"}),
+    "running": frozenset({"joining", "paused"}),
+    "paused": frozenset({"running"}),
+    "done": frozenset({"running"}),
+    "failed": frozenset({"queued", "joining", "running", "paused"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One bank: identity is its Ed25519 public key in hex, certificate_serial the TLS certificate it may use."""
+
+    id: str
+    identity: str
+    certificate_serial: int
+    status: MemberStatus = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job; spec is the job file as parsed, created and ended are UTC microseconds (ended None while it lives)."""
+
+    id: str
+    recipe: str
+    spec: Mapping[str, Any]
+    state: JobState
+    reason: str
+    created: int
+    ended: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One secure sum: number counts a job's sums from 1; position is the Ask's place; bytes is all members' upload."""
+
+    job: str
+    number: int
+    position: int
+    name: str
+    state: str
+    survivors: tuple[str, ...]
+    bytes: int
+    started: int
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One line of a job's history; seq grows over all jobs, t is UTC microseconds."""
+
+    seq: int
+    job: str
+    t: int
+    kind: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A released model file: sha256 of its bytes in hex, the job it came from, its path inside the state folder."""
+
+    sha256: str
+    job: str
+    path: str
+
+
+class Store:
+    """The coordinator's database; safe to call from several threads and, on SQLite, several processes."""
+
+    def __init__(self, url: str, *, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        """Open the database at `url` and make its tables if they are missing.
+
+        now_us: returns the time as UTC microseconds. Raises `InputError` if the database cannot be opened.
+        """
+        self._now_us = now_us
+        with _explained():
+            self._engine = create_engine(url)
+            if self._engine.dialect.name == "sqlite":
+                event.listen(self._engine, "connect", _prepare_sqlite)
+            tables.metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Release every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with _explained(), self._engine.begin() as connection:
+            yield connection
+
+    # members
+
+    def add_member(self, member: Member) -> None:
+        """Add a bank; raises `InputError` if its id, identity or certificate serial is already enrolled."""
+        row = {
+            "id": member.id,
+            "identity": member.identity,
+            "certificate_serial": _serial_text(member.certificate_serial),
+            "status": member.status,
+        }
+        try:
+            with self._transaction() as connection:
+                connection.execute(insert(tables.members).values(row))
+        except IntegrityError as error:
+            taken = {other.id for other in self.members()}
+            what = f"member {member.id}" if member.id in taken else "this identity or certificate"
+            message = f"{what} is already enrolled; choose another name or suspend the old one"
+            raise InputError("member-exists", message) from error
+
+    def members(self) -> list[Member]:
+        """Return all banks, by id."""
+        with self._transaction() as connection:
+            return [
+                _member(row)
+                for row in connection.execute(select(tables.members).order_by(tables.members.c.id)).mappings()
+            ]
+
+    def member_by_serial(self, certificate_serial: int) -> Member | None:
+        """Return the bank that holds the certificate with this serial number, whatever its status."""
+        query = select(tables.members).where(tables.members.c.certificate_serial == _serial_text(certificate_serial))
+        with self._transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _member(row)
+
+    def set_member_status(self, member_id: str, status: MemberStatus) -> None:
+        """Mark a bank active or suspended; raises `InputError` if it is not enrolled."""
+        change = update(tables.members).where(tables.members.c.id == member_id).values(status=status)
+        with self._transaction() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise InputError("member-unknown", f"member {member_id} is not enrolled")
+
+    # jobs
+
+    def add_job(self, recipe: str, spec: Mapping[str, Any]) -> str:
+        """Queue a job and return its id, unique over every coordinator (`job-0001-5c2e9a71`)."""
+        draft = secrets.token_hex(4)
+        row = {
+            "id": draft,
+            "recipe": recipe,
+            "spec": _json(spec),
+            "state": "queued",
+            "reason": "",
+            "created": self._now_us(),
+        }
+        with self._transaction() as connection:
+            number = connection.execute(insert(tables.jobs).values(row)).inserted_primary_key[0]  # type: ignore[index]
+            job_id = f"job-{number:04d}-{draft}"
+            connection.execute(update(tables.jobs).where(tables.jobs.c.number == number).values(id=job_id))
+        return job_id
+
+    def job(self, job_id: str) -> Job:
+        """Return one job; raises `InputError` if there is none of that id."""
+        with self._transaction() as connection:
+            row = connection.execute(select(tables.jobs).where(tables.jobs.c.id == job_id)).mappings().first()
+        if row is None:
+            raise InputError("job-unknown", f"there is no job {job_id}; see `creditmesh-coordinator jobs`")
+        return _job(row)
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs, oldest first."""
+        with self._transaction() as connection:
+            return [
+                _job(row) for row in connection.execute(select(tables.jobs).order_by(tables.jobs.c.number)).mappings()
+            ]
+
+    def next_queued(self) -> Job | None:
+        """Return the oldest job that waits, or None."""
+        query = select(tables.jobs).where(tables.jobs.c.state == "queued").order_by(tables.jobs.c.number).limit(1)
+        with self._transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _job(row)
+
+    def set_job_state(self, job_id: str, state: JobState, reason: str = "") -> None:
+        """Move a job along `TRANSITIONS`; a final state also sets `ended`.
+
+        Raises `MisuseError` for a move that is not in the table (a final state is never left) or an unknown job.
+        """
+        values: dict[str, Any] = {"state": state, "reason": reason}
+        if state in FINAL_STATES:
+            values["ended"] = self._now_us()
+        sources = TRANSITIONS.get(state, frozenset())
+        change = update(tables.jobs).where(tables.jobs.c.id == job_id, tables.jobs.c.state.in_(sources)).values(values)
+        with self._transaction() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise MisuseError("job-transition", f"job {job_id} cannot move to {state} from the state it is in")
+
+    def fail_unfinished(self, reason: str) -> list[str]:
+        """Fail every job that had started and has not ended; return their ids, oldest first.
+
+        Called once when the coordinator starts: masks live in memory only, so no epoch survives a restart.
+        """
+        started = ("joining", "running", "paused")
+        query = select(tables.jobs.c.id).where(tables.jobs.c.state.in_(started)).order_by(tables.jobs.c.number)
+        change = update(tables.jobs).where(tables.jobs.c.state.in_(started))
+        with self._transaction() as connection:
+            ids = [row.id for row in connection.execute(query)]
+            connection.execute(change.values(state="failed", reason=reason, ended=self._now_us()))
+        return ids
+
+    # rounds, events, models
+
+    def record_round(self, record: RoundRecord) -> None:
+        """Write a round, replacing what an earlier call wrote for the same job and number."""
+        row = {name: getattr(record, name) for name in record.__dataclass_fields__}
+        row["survivors"] = _json(list(record.survivors))
+        same = (tables.rounds.c.job == record.job, tables.rounds.c.number == record.number)
+        with self._transaction() as connection:
+            connection.execute(delete(tables.rounds).where(*same))
+            connection.execute(insert(tables.rounds).values(row))
+
+    def rounds(self, job_id: str) -> list[RoundRecord]:
+        """Return a job's rounds by number."""
+        query = select(tables.rounds).where(tables.rounds.c.job == job_id).order_by(tables.rounds.c.number)
+        with self._transaction() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [RoundRecord(**{**row, "survivors": tuple(json.loads(row["survivors"]))}) for row in rows]
+
+    def add_event(self, job_id: str, kind: str, body: Mapping[str, Any]) -> int:
+        """Append a line to a job's history and return its `seq`."""
+        row = {"job": job_id, "t": self._now_us(), "kind": kind, "body": _json(body)}
+        with self._transaction() as connection:
+            return int(connection.execute(insert(tables.events).values(row)).inserted_primary_key[0])  # type: ignore[index]
+
+    def job_events(self, job_id: str, after_seq: int = 0) -> list[JobEvent]:
+        """Return a job's history after `after_seq`, oldest first."""
+        query = (
+            select(tables.events)
+            .where(tables.events.c.job == job_id, tables.events.c.seq > after_seq)
+            .order_by(tables.events.c.seq)
+        )
+        with self._transaction() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [JobEvent(**{**row, "body": json.loads(row["body"])}) for row in rows]
+
+    def add_model(self, model: ModelRecord) -> None:
+        """Note a released model file; noting the same one twice changes nothing."""
+        same = (tables.models.c.sha256 == model.sha256, tables.models.c.job == model.job)
+        row = {"sha256": model.sha256, "job": model.job, "path": model.path}
+        with self._transaction() as connection:
+            connection.execute(delete(tables.models).where(*same))
+            connection.execute(insert(tables.models).values(row))
+
+    def models(self, job_id: str) -> list[ModelRecord]:
+        """Return a job's released model files, by digest."""
+        query = select(tables.models).where(tables.models.c.job == job_id).order_by(tables.models.c.sha256)
+        with self._transaction() as connection:
+            return [ModelRecord(**row) for row in connection.execute(query).mappings()]
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # NORMAL can lose the last commits when power fails, never consistency; the log, which must not, keeps its own file.
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+        raise InputError("database-unusable", f"the database cannot be used: {reason}") from error
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError("database-url", f"[storage] url cannot be used: {reason}") from error
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _serial_text(serial: int) -> str:
+    # A certificate's serial has up to 160 bits, more than any SQL integer.
+    return f"{serial:x}"
+
+
+def _member(row: Mapping[Any, Any]) -> Member:
+    return Member(row["id"], row["identity"], int(row["certificate_serial"], 16), row["status"])
+
+
+def _job(row: Mapping[Any, Any]) -> Job:
+    return Job(
+        id=row["id"],
+        recipe=row["recipe"],
+        spec=json.loads(row["spec"]),
+        state=row["state"],
+        reason=row["reason"],
+        created=row["created"],
+        ended=row["ended"],
+    )

@@ -1,0 +1,62 @@
+"""The SQL tables behind `coordinator.store`: portable types, text for JSON, UTC microseconds for times.
+
+This module opens no database. Theory: keys that the protocol knows (member, job, round number) are the primary keys, so
+a second writer of the same fact collides instead of adding a twin.
+"""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text
+
+__all__ = ["events", "jobs", "members", "metadata", "models", "rounds"]
+
+metadata = MetaData()
+_sequence = BigInteger().with_variant(Integer, "sqlite")
+
+members = Table(
+    "members",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("identity", String(64), nullable=False, unique=True),
+    Column("certificate_serial", String(48), nullable=False, unique=True),
+    Column("status", String(16), nullable=False),
+)
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", _sequence, primary_key=True, autoincrement=True),
+    Column("id", String(63), nullable=False, unique=True),
+    Column("recipe", String(63), nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+)
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, nullable=False),
+    Column("name", String(127), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("survivors", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+)
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _sequence, primary_key=True, autoincrement=True),
+    Column("job", String(63), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("t", BigInteger, nullable=False),
+    Column("kind", String(63), nullable=False),
+    Column("body", Text, nullable=False),
+)
+models = Table(
+    "models",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
+    Column("path", Text, nullable=False),
+)

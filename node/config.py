@@ -1,0 +1,140 @@
+"""The settings of one node, read from `node.toml`.
+
+    [member]       id                                   this bank's name in the network
+    [coordinator]  endpoint                             "host:port"
+    [tls]          ca, certificate, key                 PEM files; the key has mode 0600
+    [identity]     key, peers                           Ed25519 seed (0600) and members.json
+    [source]       table, schema                        the bank's CSV or Parquet file and the data dictionary
+    [permit]       purposes, recipes, min_cohort, ...   what this bank agrees to (every key has a default)
+    [state]        dir                                  log, models and results; made with mode 0700
+
+This module opens no key and no table. Paths are relative to the file. Theory: `node.toml_file`.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from node.toml_file import RelativePath, Section, read_model
+
+__all__ = [
+    "MEMBER_ID",
+    "CoordinatorSettings",
+    "IdentitySettings",
+    "MemberSettings",
+    "NodeConfig",
+    "PermitSettings",
+    "SourceSettings",
+    "StateSettings",
+    "TlsSettings",
+    "load",
+]
+
+MEMBER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+_ENDPOINT = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_NAME = MEMBER_ID
+
+
+def _member_id(value: str) -> str:
+    if not MEMBER_ID.fullmatch(value):
+        raise ValueError("1 to 63 of a-z, 0-9, _ and -, starting with a letter or digit")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    match = _ENDPOINT.fullmatch(value)
+    if not match or not 1 <= int(match.group(1)) <= 65535:
+        raise ValueError('"host:port" with a port from 1 to 65535')
+    return value
+
+
+def _names(value: Any) -> Any:
+    fine = isinstance(value, list) and value and all(isinstance(name, str) and _NAME.fullmatch(name) for name in value)
+    if not fine or len(set(value)) != len(value):
+        raise ValueError("a list of one or more different names of a-z, 0-9, _ and -")
+    return tuple(value)
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+class MemberSettings(Section):
+    """`[member]`: who this node is."""
+
+    id: Annotated[str, AfterValidator(_member_id)]
+
+
+class CoordinatorSettings(Section):
+    """`[coordinator]`: where the node dials out to."""
+
+    endpoint: Annotated[str, AfterValidator(_endpoint)]
+
+
+class TlsSettings(Section):
+    """`[tls]`: PEM files of the consortium's CA, this node's certificate and its key (0600)."""
+
+    ca: RelativePath
+    certificate: RelativePath
+    key: RelativePath
+
+
+class IdentitySettings(Section):
+    """`[identity]`: the long-lived Ed25519 seed (0600) and the pinned identities of the others (members.json)."""
+
+    key: RelativePath
+    peers: RelativePath
+
+
+class SourceSettings(Section):
+    """`[source]`: the bank's rows (`.csv` or `.parquet`) and the consortium's data dictionary (`schema`)."""
+
+    table: RelativePath
+    schema_file: RelativePath = Field(alias="schema")
+
+
+class PermitSettings(Section):
+    """`[permit]`: what this bank agrees to take part in.
+
+    purposes, recipes: names that a job may carry. min_cohort: fewest banks behind any opened sum, 4 to 256.
+    min_rows, min_bads: fewest rows with a target, and fewest bad ones, this bank joins with. max_rows: most rows it
+    lets count.
+    allow_exclusion: 1 if a job may go on for good without a lost bank. exact_jobs: most jobs without noise, ever.
+    """
+
+    purposes: Names = ("credit-risk-model",)
+    recipes: Names = ("scorecard", "towers")
+    min_cohort: int = Field(default=4, ge=4, le=256)
+    min_rows: int = Field(default=100, ge=1, le=2**40)
+    min_bads: int = Field(default=10, ge=1, le=2**40)
+    max_rows: int = Field(default=2**24, ge=1, le=2**40)
+    allow_exclusion: Literal[0, 1] = 0
+    exact_jobs: int = Field(default=100, ge=0, le=10**6)
+
+
+class StateSettings(Section):
+    """`[state]`: the folder for the log, models and results."""
+
+    dir: RelativePath
+
+
+class NodeConfig(Section):
+    """All settings of one node; paths are resolved against the folder of the file."""
+
+    member: MemberSettings
+    coordinator: CoordinatorSettings
+    tls: TlsSettings
+    identity: IdentitySettings
+    source: SourceSettings
+    permit: PermitSettings = PermitSettings()
+    state: StateSettings
+
+
+def load(path: Path) -> NodeConfig:
+    """Return the settings in the file at `path`.
+
+    Raises `privacy.errors.InputError` with one line: file, key, what was found, what was expected.
+    """
+    return read_model(Path(path), NodeConfig)
