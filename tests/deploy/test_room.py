@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from creditmesh_demo import room
 from creditmesh_demo.room_draw import DRAWS
 
@@ -48,7 +47,7 @@ def test_every_directed_field_shows_its_sign(drawn: list[room.Rows]) -> None:
         value = np.concatenate([rows.columns[field["name"]] for rows in drawn])
         known = ~np.isnan(value)
         auc = rank_auc(value[known], bad[known])
-        if field["risk_when_rising"] == "up" and auc <= 0.51 or field["risk_when_rising"] == "down" and auc >= 0.49:
+        if (field["risk_when_rising"] == "up" and auc <= 0.51) or (field["risk_when_rising"] == "down" and auc >= 0.49):
             wrong.append((field["name"], auc))
 
     assert wrong == []
