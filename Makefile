@@ -1,0 +1,94 @@
+# Two commands are enough: `make demo` and `make test`. Both set the house up first (a `.venv` in this folder).
+# Needs Python 3.11 with venv, pip and make; nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup towers demo test fast lint check wire locks bench
+
+# A shim may answer to a name and then not run, so each candidate has to prove itself.
+python = $(shell for each in python3.11 python3; do \
+	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
+VENV_PYTHON := .venv/bin/python
+# Errors only: pip's warnings are about the machine's own settings, not about this house.
+PIP_INSTALL := $(VENV_PYTHON) -m pip install -qq --no-input --disable-pip-version-check
+LOCKED := $(PIP_INSTALL) --no-deps --only-binary :all: --require-hashes
+UNIT := tests/floors $(wildcard tests/privacy tests/risk tests/node tests/coordinator tests/audit tests/deploy)
+
+help:
+	@echo 'make demo [DATA=room] [OUT=folder] [SEED=0] [RECIPES=scorecard,towers]   train, and write the report'
+	@echo 'make test    every test              make fast    format, lint, types, floors, unit tests'
+	@echo 'make check   what CI runs            make bench   time the secure round'
+	@echo 'make wire    protobuf code           make locks   requirements/*.lock (asks the package index)'
+	@echo 'make setup   only the .venv          make towers  try again to install torch and Flower'
+
+# --- set-up: once; again only when a lock or pyproject.toml changes -----------------------------------------------
+
+setup: .venv/towers.stamp
+
+.venv/bin/python:
+	@test -n "$(python)" || { echo 'setup: no Python 3.11 found; install python3.11 and run this again' >&2; exit 2; }
+	@echo 'setup: making .venv with $(python); this downloads once and then works offline'
+	@$(python) -m venv .venv || { rm -rf .venv; \
+		echo 'setup: $(python) cannot make a virtual environment; on Debian install python3.11-venv' >&2; exit 2; }
+
+.venv/base.stamp: requirements/base.lock | .venv/bin/python
+	@echo 'setup: installing node, coordinator, audit, demo and tools'
+	@$(LOCKED) -r requirements/base.lock || { \
+		echo 'setup: the packages of requirements/base.lock could not be installed; is the package index reachable?' >&2; \
+		exit 1; }
+	@touch $@
+
+.venv/package.stamp: pyproject.toml .venv/base.stamp
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The towers are an extra: without them the scorecard, its demo and its tests stay whole.
+.venv/towers.stamp: requirements/towers.lock requirements/towers-cuda.lock .venv/package.stamp
+	@echo 'setup: installing torch and Flower for the towers'
+	@if $(LOCKED) -r requirements/towers.lock 2>.venv/towers.log && \
+		{ $(VENV_PYTHON) -c 'import torch' 2>>.venv/towers.log || { \
+		echo 'setup: this is the default build of torch; installing the CUDA libraries that it loads' && \
+		$(LOCKED) -r requirements/towers-cuda.lock 2>>.venv/towers.log && \
+		$(VENV_PYTHON) -c 'import torch' 2>>.venv/towers.log; }; }; \
+	then echo 'setup: done'; \
+	else $(VENV_PYTHON) -m pip uninstall -qq -y torch flwr 2>>.venv/towers.log; \
+		echo 'setup: done without towers: torch could not be installed (see .venv/towers.log; `make towers` tries again)'; \
+	fi
+	@touch $@
+
+towers:
+	@rm -f .venv/towers.stamp
+	@$(MAKE) --no-print-directory setup
+
+# --- the product ----------------------------------------------------------------------------------------------------
+
+demo: setup
+	@.venv/bin/creditmesh-demo $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)") \
+		$(if $(SEED),--seed "$(SEED)") $(if $(RECIPES),--recipes "$(RECIPES)")
+
+bench: setup
+	@$(VENV_PYTHON) tests/bench/secure_round.py
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+lint: setup
+	@$(VENV_PYTHON) -m ruff format --quiet --check . || { echo 'lint: run .venv/bin/ruff format on these files' >&2; \
+		$(VENV_PYTHON) -m ruff format --check .; exit 1; }
+	@$(VENV_PYTHON) -m ruff check --quiet .
+	@$(VENV_PYTHON) -m mypy --no-error-summary
+
+fast: lint
+	@$(VENV_PYTHON) -m pytest -m 'not slow' $(UNIT)
+
+test: setup
+	@$(VENV_PYTHON) -m pytest
+
+# `make test` collects everything under tests/: floors, units, properties, vectors, wire drift, simulation, end to end.
+check: lint test
+
+# --- generated files ------------------------------------------------------------------------------------------------
+
+wire: setup
+	@$(VENV_PYTHON) tests/floors/wire_code.py proto
+
+locks: setup
+	@$(VENV_PYTHON) requirements/locks.py
