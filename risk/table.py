@@ -1,0 +1,71 @@
+"""One member's rows, column by column, as the recipes see them.
+
+It reads nothing and repairs nothing: the node's reader has checked types, bounds and levels before. Theory: a
+missing value is kept as such (NaN, or level -1), because missing is evidence and gets a bin of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from risk.errors import MisuseError
+
+__all__ = ["Table", "concatenate"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Table:
+    """Hold the rows of one member.
+
+    member: its id. columns: by field name; a number or flag is (n_rows,) float64 with NaN for missing, a category
+    is (n_rows,) int16, the place of the level in the dictionary, -1 for missing. target: (n_rows,) int8, 1 = bad,
+    0 = good. month: (n_rows,) int32, 12 * year + month - 1, or None where the room has no time.
+    """
+
+    member: str
+    columns: Mapping[str, np.ndarray]
+    target: np.ndarray
+    month: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.target.dtype != np.int8 or self.target.ndim != 1:
+            raise MisuseError("table-target", f"target of {self.member!r} must be (n_rows,) int8")
+        if self.rows and not bool(np.isin(self.target, (0, 1)).all()):
+            raise MisuseError("table-target", f"target of {self.member!r} must be 0 or 1 in every row")
+        arrays = dict(self.columns) if self.month is None else {**self.columns, "month": self.month}
+        for name, values in arrays.items():
+            if values.shape != self.target.shape or values.dtype.name not in ("float64", "int16", "int32"):
+                raise MisuseError(
+                    "table-column", f"column {name!r} of {self.member!r} is {values.shape} {values.dtype}"
+                )
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return int(self.target.shape[0])
+
+    @property
+    def bads(self) -> int:
+        """Return the number of rows whose target is 1."""
+        return int(np.count_nonzero(self.target))
+
+    def select(self, rows: np.ndarray) -> "Table":
+        """Return the rows named by a boolean mask (n_rows,) or by an index array, in that order."""
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        month = None if self.month is None else self.month[rows]
+        return Table(self.member, columns, self.target[rows], month)
+
+
+def concatenate(tables: Sequence[Table], member: str = "pooled") -> Table:
+    """Return the rows of all tables, one after the other; all must have the same columns."""
+    if not tables:
+        raise MisuseError("table-none", "there is no table to concatenate")
+    names = list(tables[0].columns)
+    if any(set(table.columns) != set(names) for table in tables):
+        raise MisuseError("table-columns", "tables to concatenate must have the same columns")
+    columns = {name: np.concatenate([table.columns[name] for table in tables]) for name in names}
+    target = np.concatenate([table.target for table in tables])
+    months = [table.month for table in tables if table.month is not None]
+    month = np.concatenate(months) if len(months) == len(tables) else None
+    return Table(member, columns, target, month)
