@@ -41,12 +41,15 @@ setup: .venv/towers.stamp
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The towers are an extra: without them the scorecard, its demo and its tests stay whole.
-.venv/towers.stamp: requirements/towers.lock requirements/towers-cuda.lock .venv/package.stamp
+# The towers are an extra: without them the scorecard, its demo and its tests stay whole. torch's CPU build is a tenth of
+# its default build with the CUDA libraries, so it is tried first.
+.venv/towers.stamp: requirements/towers.lock requirements/towers-cuda.lock requirements/torch-cpu.lock .venv/package.stamp
 	@echo 'setup: installing torch and Flower for the towers'
-	@if $(LOCKED) -r requirements/towers.lock 2>.venv/towers.log && \
+	@$(LOCKED) -r requirements/torch-cpu.lock 2>.venv/towers.log || \
+		echo 'setup: no CPU build of torch on offer here; taking the default build, which is large'
+	@if $(LOCKED) -r requirements/towers.lock 2>>.venv/towers.log && \
 		{ $(VENV_PYTHON) -c 'import torch' 2>>.venv/towers.log || { \
-		echo 'setup: this is the default build of torch; installing the CUDA libraries that it loads' && \
+		echo 'setup: this build of torch loads CUDA libraries; installing them' && \
 		$(LOCKED) -r requirements/towers-cuda.lock 2>>.venv/towers.log && \
 		$(VENV_PYTHON) -c 'import torch' 2>>.venv/towers.log; }; }; \
 	then echo 'setup: done'; \

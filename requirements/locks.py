@@ -1,13 +1,15 @@
 """Rewrite the hashed locks from `pyproject.toml`; run it as `make locks`.
 
 It resolves every extra together once, so that one set of versions holds for the whole house, and then deals the
-packages out to three files: `base.lock` (everything but the towers, with the developer's tools), `towers.lock`
-(torch, Flower and what only they need, installed on top without asking pip to resolve again) and
-`towers-cuda.lock` (the libraries that torch's default Linux build loads; its CPU build needs none of them).
+packages out: `base.lock` (everything but the towers, with the developer's tools), `towers.lock` (torch, Flower and
+what only they need, installed on top without asking pip to resolve again), `towers-cuda.lock` (the libraries that
+torch's default Linux build loads; its CPU build needs none of them) and `torch-cpu.lock` (that CPU build alone).
 It names no registry: the resolver's own settings decide where packages come from.
 
 Theory: a hash pins bytes, not a place. torch stands in the lock with the hashes of its default build and of the CPU
-build beside it, because the same requirement finds the one or the other depending on the machine.
+build beside it, because the same requirement finds the one or the other depending on the machine. Given both hashes, pip prefers the
+place that announces its hashes to a folder that does not, and so the far larger build; hence `torch-cpu.lock`, tried
+first.
 """
 
 import re
@@ -77,6 +79,8 @@ def main() -> int:
     towers["torch"] = [_with_cpu_build(text) for text in towers["torch"]]
     _write("base.lock", "Everything except the towers: node, coordinator, audit, demo and the developer's tools.", base)
     _write("towers.lock", "torch, Flower and what only they need; on top of base.lock, with --no-deps.", towers)
+    cpu = {"torch": [f"torch=={version}+cpu \\\n    --hash={digest}" for version, digest in TORCH_CPU.items()]}
+    _write("torch-cpu.lock", "The CPU build of torch, where the machine offers it; tried before towers.lock.", cpu)
     _write("towers-cuda.lock", "What torch's default Linux build loads; its CPU build needs none of it.", cuda)
     return 0
 
