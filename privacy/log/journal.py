@@ -1,0 +1,233 @@
+"""The writer's side of a log: what one append adds to the database, and how a database is read back.
+
+The statements are plain SQL run through a connection that the caller opens, locks, commits and closes; no database
+module is imported and nothing is opened here. Theory: one append is one transaction that holds the events, the tree's
+new hashes and the signed checkpoint over them, so the newest checkpoint always covers the whole log. The tree in
+memory moves on only after the caller's commit (`accept`), so a failed append leaves everything as it was.
+
+Tables: `event` (leaf index, exact bytes), `hash` (number of `tree.node_position`, 32 bytes), `checkpoint` (size, note),
+`receipt` (message and the peer's receipt). Triggers refuse UPDATE, DELETE and any INSERT that is not the next one,
+also where REPLACE would delete silently. They stop bugs, not somebody who owns the file.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from privacy.errors import InputError, VerificationError
+from privacy.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
+from privacy.log.instant import Instant
+from privacy.log.note import NoteSigner
+from privacy.log.record import SALT_BYTES, Author, Entry, Event, build_event, decode_event
+from privacy.log.tree import CompactTree, ReadHash, leaf_hash, node_position, restore
+
+__all__ = [
+    "PRAGMAS",
+    "SCHEMA",
+    "Batch",
+    "Database",
+    "Journal",
+    "hash_reader",
+    "read_events",
+    "read_head",
+    "write_batch",
+]
+
+CLOCK_STEP_US = 1_000_000
+
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA recursive_triggers = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA busy_timeout = 10000",
+)
+
+
+def _append_only(table: str, key: str, following: str) -> tuple[str, ...]:
+    refuse = f"SELECT RAISE(ABORT, 'append-only: {table}'); END"
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS {table}_update BEFORE UPDATE ON {table} BEGIN {refuse}",
+        f"CREATE TRIGGER IF NOT EXISTS {table}_delete BEFORE DELETE ON {table} BEGIN {refuse}",
+        f"CREATE TRIGGER IF NOT EXISTS {table}_insert BEFORE INSERT ON {table} "
+        f"WHEN NEW.{key} {following} (SELECT coalesce(max({key}), -1) FROM {table}) BEGIN {refuse}",
+    )
+
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS hash (position INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS receipt (number INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, receipt BLOB NOT NULL) STRICT",
+    *_append_only("event", "seq", "<> 1 +"),
+    *_append_only("hash", "position", "<> 1 +"),
+    *_append_only("checkpoint", "size", "<="),
+    *_append_only("receipt", "number", "<> 1 +"),
+)
+
+
+class Database(Protocol):
+    """What is needed of an open connection; `sqlite3.Connection` has it."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
+        """Run one statement and return its rows."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """Run one statement for every row of parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one append writes.
+
+    Attributes:
+        indices: leaf index of each entry that was asked for, in order.
+        events: (seq, bytes) of these and of an alarm that came between.
+        hashes: (position, 32 bytes).
+        checkpoint: the head after the append.
+        note: the same, signed.
+        tree: the tree after the append.
+        instant: when.
+    """
+
+    indices: tuple[int, ...]
+    events: tuple[tuple[int, bytes], ...]
+    hashes: tuple[tuple[int, bytes], ...]
+    checkpoint: Checkpoint
+    note: bytes
+    tree: CompactTree
+    instant: Instant
+
+
+class Journal:
+    """Hold a log's state between appends: the tree's right edge and the last reading of the clocks."""
+
+    def __init__(self, author: Author, signer: NoteSigner, tree: CompactTree) -> None:
+        self._author = author
+        self._signer = signer
+        self._tree = tree
+        self._last: Instant | None = None
+
+    @property
+    def size(self) -> int:
+        """Return the number of records."""
+        return self._tree.size
+
+    @property
+    def root(self) -> bytes:
+        """Return the 32-byte root over all records."""
+        return self._tree.root()
+
+    def prepare(self, entries: Sequence[Entry], instant: Instant, random_bytes: Callable[[int], bytes]) -> Batch:
+        """Build the next events, hashes and checkpoint without changing the journal.
+
+        When wall clock and monotonic clock moved apart by more than a second since the last append, an
+        `alarm.raised` of class `clock.step` goes before the entries.
+        """
+        alarms = self._clock_alarm(instant)
+        tree, events, hashes = self._tree, [], []
+        for entry in (*alarms, *entries):
+            seq = tree.size
+            event = build_event(self._author, entry, seq, instant, random_bytes(SALT_BYTES))
+            tree, completed = tree.append(leaf_hash(event))
+            events.append((seq, event))
+            hashes.extend((node_position(level, seq >> level), value) for level, value in enumerate(completed))
+        checkpoint = Checkpoint(self._author.origin, tree.size, tree.root())
+        first = self._tree.size + len(alarms)
+        return Batch(
+            indices=tuple(range(first, tree.size)),
+            events=tuple(events),
+            hashes=tuple(hashes),
+            checkpoint=checkpoint,
+            note=sign_checkpoint(checkpoint, self._signer),
+            tree=tree,
+            instant=instant,
+        )
+
+    def accept(self, batch: Batch) -> None:
+        """Move on to the state after a batch that is durable."""
+        self._tree = batch.tree
+        self._last = batch.instant
+
+    def _clock_alarm(self, instant: Instant) -> tuple[Entry, ...]:
+        if self._last is None:
+            return ()
+        wall, mono = instant.utc_us - self._last.utc_us, instant.mono_us - self._last.mono_us
+        if abs(wall - mono) <= CLOCK_STEP_US:
+            return ()
+        evidence = f"wall clock moved {wall} us while the monotonic clock moved {mono} us"
+        return (Entry("alarm.raised", {"class": "clock.step", "severity": "low", "evidence": evidence}),)
+
+
+def write_batch(database: Database, batch: Batch, receipts: Sequence[tuple[str, bytes]]) -> None:
+    """Write a batch and the peer's receipts (message id, bytes) inside the caller's transaction."""
+    database.executemany("INSERT INTO event (seq, event) VALUES (?, ?)", batch.events)
+    database.executemany("INSERT INTO hash (position, value) VALUES (?, ?)", batch.hashes)
+    database.execute("INSERT INTO checkpoint (size, note) VALUES (?, ?)", (batch.checkpoint.size, batch.note))
+    for msg_id, receipt in receipts:
+        database.execute(
+            "INSERT INTO receipt (number, msg_id, receipt) SELECT coalesce(max(number), -1) + 1, ?, ? FROM receipt",
+            (msg_id, receipt),
+        )
+
+
+def hash_reader(database: Database) -> ReadHash:
+    """Return a function that reads stored hashes of complete subtrees.
+
+    It raises `VerificationError` `hash-missing` for a hash that should be there.
+    """
+
+    def read(level: int, position: int) -> bytes:
+        number = node_position(level, position)
+        row = database.execute("SELECT value FROM hash WHERE position = ?", (number,)).fetchone()
+        if row is None:
+            raise VerificationError("hash-missing", f"the log's tree lacks hash {number}")
+        return bytes(row[0])
+
+    return read
+
+
+def read_events(database: Database, start: int, stop: int) -> Iterator[Event]:
+    """Yield events `start` to `stop` - 1 in order, strictly decoded."""
+    for (encoded,) in database.execute(
+        "SELECT event FROM event WHERE seq >= ? AND seq < ? ORDER BY seq", (start, stop)
+    ):
+        yield decode_event(bytes(encoded))
+
+
+def read_head(database: Database, signer: NoteSigner, origin: str) -> tuple[CompactTree, bytes]:
+    """Load the tree of a stored log and check it against its newest checkpoint.
+
+    Checks: as many events as the checkpoint says, the checkpoint signed by this log's own key, the stored hashes
+    leading to its root, and the last event's bytes to the last leaf. A full check is `privacy.log.verify`.
+
+    Returns:
+        the tree, and the newest checkpoint's note (empty for a new log).
+
+    Raises:
+        InputError: `log-key-mismatch` when the checkpoint was signed under another key.
+        VerificationError: `log-damaged` or of the check that failed.
+    """
+    (size,) = database.execute("SELECT coalesce(max(seq) + 1, 0) FROM event").fetchone()
+    newest = database.execute("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+    if newest is None and size == 0:
+        return CompactTree(), b""
+    if newest is None or newest[0] != size:
+        raise VerificationError("log-damaged", f"the log holds {size} records, its newest checkpoint says otherwise")
+    note = bytes(newest[1])
+    try:
+        checkpoint = verify_checkpoint(note, signer.verifier(), origin)
+    except VerificationError as error:
+        if error.code in {"signature-missing", "origin-mismatch"}:
+            raise InputError(
+                "log-key-mismatch", f"the log was not written under this key and origin: {error}"
+            ) from None
+        raise
+    read = hash_reader(database)
+    tree = restore(size, read)
+    if tree.root() != checkpoint.root:
+        raise VerificationError("log-damaged", "the log's stored hashes do not lead to its newest checkpoint")
+    (last,) = database.execute("SELECT event FROM event WHERE seq = ?", (size - 1,)).fetchone()
+    if leaf_hash(bytes(last)) != read(0, size - 1):
+        raise VerificationError("log-damaged", "the log's last record was changed")
+    return tree, note

@@ -1,0 +1,206 @@
+"""One event of a log: its envelope, and the exact bytes that become a leaf of the tree.
+
+The module makes no salt and reads no clock: both come in. Theory: the leaf of an event is its canonical JSON, so
+every party that holds the event holds the same bytes. A 128-bit salt keeps an event that is easy to guess from being
+recovered out of a sibling hash; the log's origin inside the event keeps it from being moved to another log; order is
+`seq`, never time.
+
+Envelope keys: v, log, seq, kind, t, mono_us, boot, clk {src, err_us}, actor {type, id, role, auth}, purpose, basis,
+job and round (optional), salt, detail_c (optional commitment to erasable detail), body.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from privacy.errors import MisuseError, VerificationError
+from privacy.log.canonical import decode_object, encode
+from privacy.log.instant import Instant, format_utc, parse_utc
+from privacy.log.kinds import KINDS, Schema, fault_of, is_count, is_hex, is_text, one_of
+
+__all__ = ["EVENT_LIMIT_BYTES", "Actor", "Author", "Entry", "Event", "build_event", "check_entry", "decode_event"]
+
+EVENT_LIMIT_BYTES = 8192
+EVENT_VERSION = 1
+SALT_BYTES = 16
+BOOT_BYTES = 32
+# What the envelope adds to a body: fixed keys and the longest sequence number and time that can be written.
+_LARGEST_INSTANT = Instant(253_402_300_799_999_999, 2**53 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who caused an event: a pseudonym with its type (human, service, auditor), role and way of signing in."""
+
+    type: str
+    id: str
+    role: str
+    auth: str
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """What all events of one log in one process share.
+
+    Attributes:
+        origin: the log's origin, such as `bank-a/privacy-log`.
+        boot: 32 bytes that name this run of the process; the monotonic clock has a meaning only within it.
+        actor: default actor.
+        clock_source: `ntp`, `ptp` or `none`.
+        clock_error_us: bound of the wall clock's error in microseconds.
+        basis: code of the legal basis of the network.
+    """
+
+    origin: str
+    boot: bytes
+    actor: Actor
+    clock_source: str = "none"
+    clock_error_us: int = 0
+    basis: str = "consortium-agreement"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event before it has a place in a log: kind, body, and what it belongs to."""
+
+    kind: str
+    body: Mapping[str, object]
+    purpose: str = "operations"
+    job: str = ""
+    round: int | None = None
+    detail_c: str = ""
+    actor: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as read back: the fields that a verifier uses, the body, and the exact bytes."""
+
+    log: str
+    seq: int
+    kind: str
+    utc_us: int
+    mono_us: int
+    boot: str
+    job: str
+    round: int | None
+    body: Mapping[str, object]
+    encoded: bytes = field(repr=False)
+
+
+_ENVELOPE: Schema = {
+    "v": lambda value: value == EVENT_VERSION and type(value) is int,
+    "log": is_text(255),
+    "seq": is_count,
+    "kind": is_text(64),
+    "t": is_text(27),
+    "mono_us": is_count,
+    "boot": is_hex(BOOT_BYTES),
+    "clk": lambda value: isinstance(value, dict) and fault_of(value, _CLOCK) is None,
+    "actor": lambda value: isinstance(value, dict) and fault_of(value, _ACTOR) is None,
+    "purpose": is_text(64),
+    "basis": is_text(64),
+    "job?": is_text(256),
+    "round?": is_count,
+    "salt": is_hex(SALT_BYTES),
+    "detail_c?": is_hex(32),
+    "body": lambda value: isinstance(value, dict),
+}
+_CLOCK: Schema = {"src": one_of("ntp", "ptp", "none"), "err_us": is_count}
+_ACTOR: Schema = {
+    "type": one_of("human", "service", "auditor"),
+    "id": is_text(256),
+    "role": is_text(64),
+    "auth": is_text(64),
+}
+
+
+def build_event(author: Author, entry: Entry, seq: int, instant: Instant, salt: bytes) -> bytes:
+    """Return the canonical bytes of an entry at its place in the log.
+
+    Args:
+        author: what the log's events share.
+        entry: kind and body.
+        seq: index of the leaf, from 0.
+        instant: both clocks.
+        salt: 16 fresh random bytes.
+
+    Raises:
+        MisuseError: `event-invalid` for an unknown kind, a body outside its schema, or more than 8 KiB.
+    """
+    actor = entry.actor or author.actor
+    envelope: dict[str, object] = {
+        "v": EVENT_VERSION,
+        "log": author.origin,
+        "seq": seq,
+        "kind": entry.kind,
+        "t": format_utc(instant.utc_us),
+        "mono_us": instant.mono_us,
+        "boot": author.boot.hex(),
+        "clk": {"src": author.clock_source, "err_us": author.clock_error_us},
+        "actor": {"type": actor.type, "id": actor.id, "role": actor.role, "auth": actor.auth},
+        "purpose": entry.purpose,
+        "basis": author.basis,
+        "salt": salt.hex(),
+        "body": dict(entry.body),
+    }
+    if entry.job:
+        envelope["job"] = entry.job
+    if entry.round is not None:
+        envelope["round"] = entry.round
+    if entry.detail_c:
+        envelope["detail_c"] = entry.detail_c
+    if entry.kind not in KINDS:
+        raise MisuseError("event-invalid", f"event of unknown kind {entry.kind!r:.70}")
+    fault = fault_of(envelope, _ENVELOPE) or _fault_of_body(entry.kind, entry.body)
+    if fault:
+        raise MisuseError("event-invalid", f"event {entry.kind}: {fault}")
+    encoded = encode(envelope)
+    if len(encoded) > EVENT_LIMIT_BYTES:
+        raise MisuseError("event-invalid", f"event {entry.kind} has {len(encoded)} bytes, at most {EVENT_LIMIT_BYTES}")
+    return encoded
+
+
+def check_entry(author: Author, entry: Entry) -> None:
+    """Raise what `build_event` would raise for this entry at any place and time."""
+    build_event(author, entry, 2**53 - 1, _LARGEST_INSTANT, bytes(SALT_BYTES))
+
+
+def decode_event(encoded: bytes) -> Event:
+    """Read an event strictly; a kind that this version does not know passes with its body unread.
+
+    Raises:
+        VerificationError: `not-canonical`, `event-malformed` or `time-malformed`.
+    """
+    envelope = decode_object(encoded, EVENT_LIMIT_BYTES, "event")
+    fault = fault_of(envelope, _ENVELOPE)
+    if fault:
+        raise VerificationError("event-malformed", f"event's envelope: {fault}")
+    body: Mapping[str, object] = envelope["body"]  # type: ignore[assignment]  # the envelope's schema says dict
+    kind = str(envelope["kind"])
+    if kind in KINDS:
+        fault = _fault_of_body(kind, body)
+        if fault:
+            raise VerificationError("event-malformed", f"event {kind}: {fault}")
+    number = envelope.get("round")
+    return Event(
+        log=str(envelope["log"]),
+        seq=int(str(envelope["seq"])),
+        kind=kind,
+        utc_us=parse_utc(str(envelope["t"])),
+        mono_us=int(str(envelope["mono_us"])),
+        boot=str(envelope["boot"]),
+        job=str(envelope.get("job", "")),
+        round=number if isinstance(number, int) else None,
+        body=body,
+        encoded=encoded,
+    )
+
+
+def _fault_of_body(kind: str, body: Mapping[str, object]) -> str | None:
+    fault = fault_of(body, KINDS[kind])
+    # A block of control frames stands for frames yet to be sent, so it has a count instead of a digest.
+    if fault is None and kind == "egress.authorised":
+        wanted = "frames" if body["payload_kind"] == "control" else "payload_sha256"
+        if wanted not in body:
+            fault = f"missing key {wanted!r}"
+    return fault
