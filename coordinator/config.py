@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from coordinator.toml_file import RelativePath, Section, read_model
 
 __all__ = [
+    "CONSORTIUM_NAME",
     "ConsortiumSettings",
     "CoordinatorConfig",
     "IdentitySettings",
@@ -31,8 +32,9 @@ __all__ = [
     "load",
 ]
 
+CONSORTIUM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
-_CONSORTIUM = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _SQLITE = "sqlite:///"
 
 
@@ -44,8 +46,8 @@ def _address(value: str) -> str:
 
 
 def _consortium(value: str) -> str:
-    if not _CONSORTIUM.fullmatch(value):
-        raise ValueError("1 to 63 of a-z, 0-9, . and -, starting with a letter or digit")
+    if not CONSORTIUM_NAME.fullmatch(value):
+        raise ValueError("1 to 63 of a-z, 0-9, _ and -, starting with a letter or digit")
     return value
 
 
@@ -92,17 +94,17 @@ class StorageSettings(Section):
 
 
 class PolicySettings(Section):
-    """`[policy]`: deadlines in seconds and the smallest network.
+    """`[policy]`: deadlines in whole seconds and the smallest network.
 
     lost_after_s: silence after which a member counts as lost. rejoin_s: how long a paused job waits for it.
     join_wait_s: how long a job waits for members to join. round_deadline_s: longest a round may take.
     min_members: fewest members a job starts with, never below 4.
     """
 
-    lost_after_s: float = Field(default=5.0, ge=0.1, le=3600)
-    rejoin_s: float = Field(default=600.0, ge=0, le=86400)
-    join_wait_s: float = Field(default=30.0, ge=0.1, le=86400)
-    round_deadline_s: float = Field(default=600.0, ge=1, le=86400)
+    lost_after_s: int = Field(default=5, ge=1, le=3600)
+    rejoin_s: int = Field(default=600, ge=0, le=86400)
+    join_wait_s: int = Field(default=30, ge=1, le=86400)
+    round_deadline_s: int = Field(default=600, ge=1, le=86400)
     min_members: int = Field(default=4, ge=4, le=256)
 
 

@@ -18,9 +18,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from node.toml_file import RelativePath, Section, read_model
+from privacy.errors import InputError
+from privacy.roster import check_member_id
 
 __all__ = [
-    "MEMBER_ID",
     "CoordinatorSettings",
     "IdentitySettings",
     "MemberSettings",
@@ -32,16 +33,15 @@ __all__ = [
     "load",
 ]
 
-MEMBER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
 _ENDPOINT = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
-_NAME = MEMBER_ID
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def _member_id(value: str) -> str:
-    if not MEMBER_ID.fullmatch(value):
-        raise ValueError("1 to 63 of a-z, 0-9, _ and -, starting with a letter or digit")
-    return value
+    try:
+        return check_member_id(value)
+    except InputError:
+        raise ValueError("1 to 63 of a-z, 0-9, _ and -, starting with a letter or digit") from None
 
 
 def _endpoint(value: str) -> str:

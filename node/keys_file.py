@@ -1,0 +1,216 @@
+"""Read this bank's identity, its TLS credential and the identities of the others; check that they belong together.
+
+This module writes nothing and makes no key. Theory: a secret is a file of its own that only its owner may read
+(0600), so neither a configuration nor a log can carry it. What would fail only later, in a handshake, as a closed
+socket (a key of another certificate, a certificate of another CA or another member, an expired one) is found here and
+said in one line.
+"""
+
+import json
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from node.config import NodeConfig, TlsSettings
+from privacy.errors import InputError, PrivacyError
+from privacy.keys import IdentityKey
+from privacy.roster import check_member_id
+
+__all__ = ["NodeKeys", "Peers", "TlsFiles", "read_identity", "read_keys", "read_peers", "read_tls"]
+
+LARGEST_KEY_FILE = 64 * 1024
+LARGEST_PEERS_FILE = 1 << 20
+_SEED = re.compile(rb"[0-9a-f]{64}\n?")
+_HEX_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM bytes of the consortium's CA, this node's certificate and its key; the key is never printed."""
+
+    ca_pem: bytes
+    certificate_pem: bytes
+    key_pem: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The identities this bank has pinned: 32-byte Ed25519 public keys, and the verifier key of the coordinator's log.
+
+    coordinator_log is a C2SP signed-note verifier key in text. members maps id to identity and holds this bank too.
+    """
+
+    coordinator: bytes
+    coordinator_log: str
+    members: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKeys:
+    """Everything secret or pinned that a node starts with."""
+
+    identity: IdentityKey
+    tls: TlsFiles
+    peers: Peers
+
+
+def read_keys(config: NodeConfig, now: datetime) -> NodeKeys:
+    """Return the keys that `config` names; now: aware, UTC.
+
+    Raises `InputError` for a file that is missing, readable by others, malformed, or does not fit the rest: the
+    identity must be the one that members.json pins for this member.
+    """
+    identity = read_identity(config.identity.key)
+    tls = read_tls(config.tls, config.member.id, now)
+    peers = read_peers(config.identity.peers)
+    pinned = peers.members.get(config.member.id)
+    if pinned is None:
+        raise InputError("peers-self", f"{config.identity.peers}: this member ({config.member.id}) is not in it")
+    if pinned != identity.public:
+        message = f"{config.identity.key}: not the key whose public half {config.identity.peers} pins for this member"
+        raise InputError("identity-mismatch", message)
+    return NodeKeys(identity, tls, peers)
+
+
+def read_identity(path: Path) -> IdentityKey:
+    """Return the Ed25519 identity whose seed stands in `path` as 64 lower-case hex digits; the file has mode 0600."""
+    raw = _read_secret(path)
+    if not _SEED.fullmatch(raw):
+        message = f"{path}: found {len(raw)} bytes, expected an identity seed of 64 hex digits (0-9, a-f)"
+        raise InputError("identity-key-format", message)
+    return IdentityKey.from_seed(bytes.fromhex(raw.decode("ascii")))
+
+
+def read_tls(settings: TlsSettings, member: str, now: datetime) -> TlsFiles:
+    """Return the PEM files of `settings`, checked against each other, `member` and the time (aware, UTC)."""
+    files = TlsFiles(
+        _read(settings.ca, LARGEST_KEY_FILE), _read(settings.certificate, LARGEST_KEY_FILE), _read_secret(settings.key)
+    )
+    authority = _certificate(settings.ca, files.ca_pem)
+    certificate = _certificate(settings.certificate, files.certificate_pem)
+    key = _private_key(settings.key, files.key_pem)
+    shape = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*shape) != certificate.public_key().public_bytes(*shape):
+        raise InputError("tls-key-mismatch", f"{settings.key}: not the key of the certificate {settings.certificate}")
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        message = (
+            f"{settings.certificate}: not issued by the authority in {settings.ca}; ask the operator for a new one"
+        )
+        raise InputError("tls-foreign-authority", message) from error
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        until = f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} to {certificate.not_valid_after_utc:%Y-%m-%d %H:%M}"
+        raise InputError("tls-period", f"{settings.certificate}: valid {until} UTC, not now; renew it or set the clock")
+    if not any(uri.startswith("spiffe://") and uri.endswith(f"/member/{member}") for uri in _uris(certificate)):
+        raise InputError("tls-member", f"{settings.certificate}: does not name this member ({member})")
+    return files
+
+
+def read_peers(path: Path) -> Peers:
+    """Return the pinned identities in a members.json file.
+
+    `{"coordinator": {"identity": HEX, "log": TEXT}, "members": {ID: {"identity": HEX}, ...}}`; an unknown or
+    repeated key, a bad id and two members of one identity are refused.
+    """
+    raw = _read(path, LARGEST_PEERS_FILE)
+    try:
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
+        coordinator, listed = _exactly(document, "coordinator", "members")
+        identity, log = _exactly(coordinator, "identity", "log")
+        members = {check_member_id(member): _key(*_exactly(entry, "identity")) for member, entry in listed.items()}
+        peers = Peers(_key(identity), _line(log), members)
+    except PrivacyError as error:
+        raise InputError("peers-format", f"{path}: {error.message}") from None
+    except UnicodeDecodeError:
+        raise InputError("peers-format", f"{path}: not UTF-8 text") from None
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        reason = f"not JSON at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "not as expected"
+        raise InputError(
+            "peers-format", f"{path}: {reason}; expected coordinator and members with identities"
+        ) from None
+    if len({*members.values(), peers.coordinator}) != len(members) + 1:
+        raise InputError("peers-twins", f"{path}: two institutions have one identity; each needs its own")
+    return peers
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        shown = repr(twice) if re.fullmatch(r"[\w-]{1,63}", twice) else "a name"
+        raise InputError("peers-repeated", f"{shown} stands twice; every institution needs a name of its own")
+    return document
+
+
+def _exactly(entry: Any, *names: str) -> list[Any]:
+    if not isinstance(entry, dict) or set(entry) != set(names):
+        raise InputError("peers-keys", f"expected an object with exactly {' and '.join(names)}")
+    return [entry[name] for name in names]
+
+
+def _key(value: Any) -> bytes:
+    if not isinstance(value, str) or not _HEX_KEY.fullmatch(value):
+        raise InputError("peers-identity", "an identity must be 64 hex digits (0-9, a-f)")
+    return bytes.fromhex(value)
+
+
+def _line(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 1024 or not value.isprintable():
+        raise InputError("peers-log", "the coordinator's log must be one line of text")
+    return value
+
+
+def _read(path: Path, largest: int) -> bytes:
+    try:
+        if not path.is_file():
+            kind = "a directory" if path.is_dir() else "no such file" if not path.exists() else "a special file"
+            raise InputError("file-unreadable", f"{path}: {kind}, expected a file")
+        with path.open("rb") as stream:
+            raw = stream.read(largest + 1)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise InputError("file-unreadable", f"{path}: cannot be read ({reason})") from error
+    if len(raw) > largest:
+        raise InputError("file-too-large", f"{path}: larger than {largest} bytes; some other file was given")
+    return raw
+
+
+def _read_secret(path: Path) -> bytes:
+    raw = _read(path, LARGEST_KEY_FILE)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise InputError("secret-mode", f"{path}: found mode {mode:04o}, expected 0600; run: chmod 600 {path}")
+    return raw
+
+
+def _certificate(path: Path, raw: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(raw)
+    except ValueError as error:
+        raise InputError("tls-certificate-format", f"{path}: not a certificate in PEM") from error
+
+
+def _private_key(path: Path, raw: bytes) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(raw, password=None)
+    except (ValueError, TypeError) as error:
+        raise InputError("tls-key-format", f"{path}: not an unencrypted private key in PEM") from error
+
+
+def _uris(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return []
+    return names.get_values_for_type(x509.UniformResourceIdentifier)
