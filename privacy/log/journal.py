@@ -44,25 +44,29 @@ PRAGMAS = (
 )
 
 
-def _append_only(table: str, key: str, following: str) -> tuple[str, ...]:
-    refuse = f"SELECT RAISE(ABORT, 'append-only: {table}'); END"
-    return (
-        f"CREATE TRIGGER IF NOT EXISTS {table}_update BEFORE UPDATE ON {table} BEGIN {refuse}",
-        f"CREATE TRIGGER IF NOT EXISTS {table}_delete BEFORE DELETE ON {table} BEGIN {refuse}",
-        f"CREATE TRIGGER IF NOT EXISTS {table}_insert BEFORE INSERT ON {table} "
-        f"WHEN NEW.{key} {following} (SELECT coalesce(max({key}), -1) FROM {table}) BEGIN {refuse}",
-    )
-
+_OUT_OF_ORDER = {
+    "event": "NEW.seq <> (SELECT coalesce(max(seq) + 1, 0) FROM event)",
+    "hash": "NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM hash)",
+    "checkpoint": "NEW.size <= (SELECT coalesce(max(size), -1) FROM checkpoint)",
+    "receipt": "NEW.number <> (SELECT coalesce(max(number) + 1, 0) FROM receipt)",
+}
+_REFUSE = "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS hash (position INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS receipt (number INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, receipt BLOB NOT NULL) STRICT",
-    *_append_only("event", "seq", "<> 1 +"),
-    *_append_only("hash", "position", "<> 1 +"),
-    *_append_only("checkpoint", "size", "<="),
-    *_append_only("receipt", "number", "<> 1 +"),
+    "CREATE TABLE IF NOT EXISTS receipt (number INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, receipt BLOB NOT NULL)"
+    " STRICT",
+    *(
+        f"CREATE TRIGGER IF NOT EXISTS {table}_{action} BEFORE {action.upper()} ON {table} {_REFUSE}"
+        for table in ("event", "hash", "checkpoint", "receipt")
+        for action in ("update", "delete")
+    ),
+    *(
+        f"CREATE TRIGGER IF NOT EXISTS {table}_insert BEFORE INSERT ON {table} WHEN {condition} {_REFUSE}"
+        for table, condition in _OUT_OF_ORDER.items()
+    ),
 )
 
 
@@ -125,7 +129,9 @@ class Journal:
         `alarm.raised` of class `clock.step` goes before the entries.
         """
         alarms = self._clock_alarm(instant)
-        tree, events, hashes = self._tree, [], []
+        tree = self._tree
+        events: list[tuple[int, bytes]] = []
+        hashes: list[tuple[int, bytes]] = []
         for entry in (*alarms, *entries):
             seq = tree.size
             event = build_event(self._author, entry, seq, instant, random_bytes(SALT_BYTES))

@@ -16,13 +16,20 @@ __all__ = ["MARK_BYTES", "SLOT_BYTES", "Mark", "check_mark", "decode_mark"]
 
 SLOT_BYTES = 512
 MARK_BYTES = 2 * SLOT_BYTES
-_SCHEMA = {"origin": is_text(255), "root": is_hex(32), "size": is_count, "clean": lambda value: isinstance(value, bool)}
+_SCHEMA = {
+    "turn": is_count,
+    "origin": is_text(255),
+    "root": is_hex(32),
+    "size": is_count,
+    "clean": lambda value: isinstance(value, bool),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A log's origin, size and root, and whether the log was closed in order at that size."""
+    """A log's origin, size and root, whether it was closed in order at that size, and the number of this write."""
 
+    turn: int
     origin: str
     size: int
     root: bytes
@@ -30,22 +37,22 @@ class Mark:
 
     def slot(self) -> bytes:
         """Return one slot of 512 bytes: digest, canonical JSON, padding."""
-        text = encode({"origin": self.origin, "size": self.size, "root": self.root.hex(), "clean": self.clean})
+        head = {"origin": self.origin, "size": self.size, "root": self.root.hex()}
+        text = encode({**head, "turn": self.turn, "clean": self.clean})
         return (hashlib.sha256(text).hexdigest().encode("ascii") + b" " + text + b"\n").ljust(SLOT_BYTES)
 
 
 def decode_mark(encoded: bytes) -> Mark:
-    """Return the larger of the two slots that are whole.
+    """Return the later of the two slots that are whole.
 
     Raises:
         VerificationError: `mark-unreadable` when neither is.
     """
-    found = [
-        mark for mark in (_decode_slot(encoded[:SLOT_BYTES]), _decode_slot(encoded[SLOT_BYTES:MARK_BYTES])) if mark
-    ]
+    slots = (_decode_slot(encoded[:SLOT_BYTES]), _decode_slot(encoded[SLOT_BYTES:MARK_BYTES]))
+    found = [mark for mark in slots if mark]
     if not found:
         raise VerificationError("mark-unreadable", "the high-water mark of the log is damaged in both of its slots")
-    return max(found, key=lambda mark: (mark.size, mark.clean))
+    return max(found, key=lambda mark: mark.turn)
 
 
 def check_mark(mark: Mark, origin: str, size: int, root_at_mark: bytes | None) -> None:
@@ -78,5 +85,9 @@ def _decode_slot(slot: bytes) -> Mark | None:
     if fault_of(parts, _SCHEMA):
         return None
     return Mark(
-        str(parts["origin"]), int(str(parts["size"])), bytes.fromhex(str(parts["root"])), parts["clean"] is True
+        turn=int(str(parts["turn"])),
+        origin=str(parts["origin"]),
+        size=int(str(parts["size"])),
+        root=bytes.fromhex(str(parts["root"])),
+        clean=parts["clean"] is True,
     )

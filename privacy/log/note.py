@@ -105,7 +105,7 @@ class VerifierKey:
             Unix seconds that a cosignature states, None for a plain signature.
 
         Raises:
-            VerificationError: `signature-missing` without a line of this key, `signature-invalid` when it does not hold.
+            VerificationError: `signature-missing` without a line of this key, `signature-invalid` for a wrong one.
         """
         found = [each for each in note.signatures if each.name == self.name and each.key_id == self.key_id]
         if not found:

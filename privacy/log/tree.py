@@ -49,7 +49,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def node_position(level: int, position: int) -> int:
-    """Number a complete subtree by the order in which subtrees are completed, from 0."""
+    """Return the number of a complete subtree in the order in which subtrees are completed, from 0."""
     leaf = ((position + 1) << level) - 1
     return 2 * leaf - leaf.bit_count() + level
 
@@ -104,7 +104,7 @@ def root_at(size: int, read: ReadHash) -> bytes:
 
 
 def range_hash(start: int, end: int, read: ReadHash) -> bytes:
-    """Return the hash MTH(D[start:end]) of RFC 6962, where `start` is a multiple of the smallest power of two >= end - start."""
+    """Return MTH(D[start:end]) of RFC 6962; `start` must be aligned, as in every range that a proof needs."""
     width = end - start
     if width & (width - 1) == 0:
         level = width.bit_length() - 1
