@@ -1,0 +1,319 @@
+"""The coordinator's side of one job as a state machine: signed packets in, signed packets out, sums in between.
+
+It opens no connection, reads no clock and decides no deadline: the shell says when it stops waiting for somebody.
+Theory: the coordinator relays and adds. It calls an epoch together, opens positions for requests that every member
+derives for itself, closes a cohort, and collects what takes the masks off:
+
+    idle -assemble-> assembling -set-ups-> agreeing -signatures-> ready -open-> uploading -close-> voting
+    voting -t votes, nobody lost-> settled;  voting -t votes, somebody lost-> revealing -all reveals-> settled
+    settled -finish-> ready
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from privacy import messages as say
+from privacy.digest import sha256
+from privacy.envelope import COORDINATOR, EVERYONE, Address, Envelope, sign_envelope
+from privacy.errors import MisuseError, PeerError
+from privacy.field import Plan
+from privacy.keys import IdentityKey, same_bytes
+from privacy.manifest import Manifest
+from privacy.roster import Roster
+from privacy.secagg import binding as bind
+from privacy.secagg.sum import MaskedSum
+from privacy.wire import Packet, encode_packet
+
+__all__ = ["Aggregator", "Downlink", "OpenedRound", "Phase"]
+
+
+class Phase(Enum):
+    """What the coordinator is waiting for; the module's theory draws the transitions."""
+
+    IDLE = "idle"
+    ASSEMBLING = "assembling"
+    AGREEING = "agreeing"
+    READY = "ready"
+    UPLOADING = "uploading"
+    VOTING = "voting"
+    REVEALING = "revealing"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Downlink:
+    """One packet for one member; broadcasts share the same bytes."""
+
+    to: str
+    message: bytes
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRound:
+    """An opened sum with all that a member needs to check it: headers and the signatures that made its epoch."""
+
+    opened: say.Opened
+    root: bytes
+    agreements: tuple[bytes, ...]
+    headers: tuple[bytes, ...]
+    vector: bytes
+
+
+class Aggregator:
+    """Drive one job's epochs and positions."""
+
+    def __init__(self, manifest: Manifest, identity: IdentityKey) -> None:
+        self.manifest = manifest
+        self.phase = Phase.IDLE
+        self.epoch = 0
+        self.position = 0
+        self.opened: list[OpenedRound] = []
+        self.sum: MaskedSum | None = None
+        self.roster = manifest.roster
+        self._identity = identity
+        self._sha256 = manifest.sha256()
+        self._transcript = bind.transcript_start(self._sha256)
+        self._setups: dict[str, bytes] = {}
+        self._agreements: dict[str, bytes] = {}
+        self._root = b""
+        self._votes: dict[str, bytes] = {}
+        self._revealed: set[str] = set()
+        self._cohort = b""
+        self._headers_sha256 = b""
+        self._round = 0
+
+    # -- what the shell calls ----------------------------------------------------------------------------------------
+
+    def charter(self) -> list[Downlink]:
+        """Give every member the manifest with the final roster."""
+        at = Address(self.manifest.job, manifest_sha256=self._sha256)
+        return self._broadcast(say.Charter(self.manifest.encode()), at)
+
+    def assemble(self, roster: Roster) -> list[Downlink]:
+        """Call these members together in a new epoch; whatever was under way is dropped."""
+        self.epoch, self.position, self.roster = self.epoch + 1, 0, roster
+        self._setups, self._agreements, self._root, self.sum = {}, {}, b"", None
+        self.phase = Phase.ASSEMBLING
+        return self._broadcast(say.Assemble(roster.members, len(self.opened)), self._address())
+
+    def open(self, ask: bytes, plan: Plan) -> list[Downlink]:
+        """Open the next position for the round after the last opened sum."""
+        self._in((Phase.READY, Phase.UPLOADING, Phase.VOTING, Phase.REVEALING))
+        self.position += 1
+        self._round = len(self.opened) + 1
+        ask_sha256 = bind.ask_digest(ask)
+        bound = bind.binding(self._root, self.position, self._round, ask_sha256, self._transcript)
+        self.sum = MaskedSum(self.roster, plan, bound)
+        self._votes, self._revealed, self._cohort = {}, set(), b""
+        last = self.opened[-1] if self.opened else None
+        message = say.Open(self._round, ask_sha256, last.opened if last else None)
+        self.phase = Phase.UPLOADING
+        return self._broadcast(message, self._here(), last.headers if last else (), last.vector if last else b"")
+
+    def close(self) -> list[Downlink]:
+        """Close the cohort over those who uploaded and ask them to vote."""
+        self._in(Phase.UPLOADING)
+        total = self._current()
+        survivors = total.close()
+        headers = tuple(total.raw_headers[member] for member in survivors)
+        self._headers_sha256 = bind.headers_digest(headers)
+        self._cohort = bind.cohort_digest(total.bound, survivors, self._headers_sha256)
+        self.phase = Phase.VOTING
+        downlinks = []
+        for member in survivors:
+            message = say.Close(survivors, self._headers_sha256, total.boxes_for(member))
+            downlinks += self._send([member], message, self._here(), headers)
+        return downlinks
+
+    def certify(self) -> list[Downlink]:
+        """Show the survivors t votes for a cohort that lost somebody, and ask for what opens it."""
+        self._in(Phase.VOTING)
+        total = self._current()
+        if len(self._votes) < self.roster.threshold or not total.lost:
+            raise MisuseError("certificate-early", "a certificate needs t votes and somebody lost")
+        votes = tuple(self._votes[member] for member in sorted(self._votes))
+        self.phase = Phase.REVEALING
+        message = say.Certificate(total.survivors, self._headers_sha256)
+        return self._send(list(total.survivors), message, self._here(), votes)
+
+    def finish(self) -> np.ndarray:
+        """Open the sum, append it to the transcript and return it, (length,) int64."""
+        self._in(Phase.SETTLED)
+        total = self._current()
+        words = total.open()
+        vector = total.plan.to_bytes(words)
+        opened = say.Opened(
+            self.epoch, self.position, self._round, total.survivors, self._headers_sha256, sha256(vector)
+        )
+        headers = tuple(total.raw_headers[member] for member in total.survivors)
+        agreements = tuple(self._agreements[member] for member in self.roster.members)
+        self._transcript = bind.next_transcript(self._transcript, total.bound, self._cohort, opened.sum_sha256)
+        self.opened.append(OpenedRound(opened, self._root, agreements, headers, vector))
+        self.phase, self.sum = Phase.READY, None
+        return total.plan.decode(words)
+
+    def catch_up(self, member: str) -> list[Downlink]:
+        """Give a member that came back every opened sum, in order."""
+        downlinks = []
+        for past in self.opened:
+            at = Address(self.manifest.job, past.opened.epoch, past.opened.position, self._sha256, past.root)
+            message = say.CatchUp(past.opened, past.root, len(past.agreements))
+            downlinks += self._send([member], message, at, (*past.agreements, *past.headers), past.vector)
+        return downlinks
+
+    def end(self, state: str, reason: str) -> list[Downlink]:
+        """Tell every seat how the job ended, with the last sum if it is done."""
+        last = self.opened[-1] if self.opened and state == "done" else None
+        message = say.Ended(state, reason, last.opened if last else None)
+        at = Address(self.manifest.job, manifest_sha256=self._sha256)
+        return self._broadcast(message, at, last.headers if last else (), last.vector if last else b"",
+                               self.manifest.roster)  # fmt: skip
+
+    # -- what members send -------------------------------------------------------------------------------------------
+
+    def receive(self, envelope: Envelope, packet: Packet) -> list[Downlink]:
+        """Take one member's message (its signature checked); return what it makes the coordinator send.
+
+        A message that breaks the protocol raises `PeerError`; one of an epoch or position that is over is dropped.
+        """
+        steps: dict[str, Callable[[Envelope, Packet], list[Downlink]]] = {
+            "setup": self._setup,
+            "agree": self._agree,
+            "upload": self._upload,
+            "consent": self._consent,
+            "reveal": self._reveal,
+        }
+        step = steps.get(envelope.kind)
+        if step is None:
+            raise PeerError("kind-unexpected", f"{envelope.sender} sent a {envelope.kind} in a running job")
+        if envelope.sender not in self.roster:
+            raise PeerError("member-excluded", f"{envelope.sender} is not in the current epoch")
+        if (envelope.address.epoch, envelope.address.position) < (self.epoch, self._expected_position(envelope.kind)):
+            return []
+        return step(envelope, packet)
+
+    def identity_of(self, member: str) -> bytes:
+        """Return a seat's identity, for `open_envelope`."""
+        return self.manifest.identity_of(member)
+
+    def pending(self) -> frozenset[str]:
+        """Return the members that the current phase still waits for."""
+        members = frozenset(self.roster.members)
+        if self.phase is Phase.ASSEMBLING:
+            return members - set(self._setups)
+        if self.phase is Phase.AGREEING:
+            return members - set(self._agreements)
+        if self.phase is Phase.UPLOADING:
+            return members - set(self._current().headers)
+        if self.phase is Phase.VOTING:
+            return frozenset(self._current().survivors) - set(self._votes)
+        if self.phase is Phase.REVEALING:
+            return frozenset(self._current().survivors) - self._revealed
+        return frozenset()
+
+    def certifiable(self) -> bool:
+        """Say whether t votes are here for a cohort that lost somebody."""
+        return self.phase is Phase.VOTING and bool(self._current().lost) and len(self._votes) >= self.roster.threshold
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def _setup(self, envelope: Envelope, _packet: Packet) -> list[Downlink]:
+        self._in(Phase.ASSEMBLING)
+        envelope.expect(self._address(), COORDINATOR)
+        self._setups.setdefault(envelope.sender, envelope.raw)
+        if self.pending():
+            return []
+        setups = tuple(self._setups[member] for member in self.roster.members)
+        self._root = bind.agreement_root(self._sha256, self.epoch, self._transcript, setups)
+        self.phase = Phase.AGREEING
+        return self._broadcast(say.Setups(), self._address(), setups)
+
+    def _agree(self, envelope: Envelope, _packet: Packet) -> list[Downlink]:
+        self._in(Phase.AGREEING)
+        envelope.expect(self._address(self._root), COORDINATOR)
+        self._agreements.setdefault(envelope.sender, envelope.raw)
+        if self.pending():
+            return []
+        agreements = tuple(self._agreements[member] for member in self.roster.members)
+        self.phase = Phase.READY
+        return self._broadcast(say.Ready(), self._address(self._root), agreements)
+
+    def _upload(self, envelope: Envelope, packet: Packet) -> list[Downlink]:
+        if self.phase is not Phase.UPLOADING:
+            return []  # the cohort is closed: a late vector is discarded
+        envelope.expect(self._here(), COORDINATOR)
+        message = envelope.message
+        assert isinstance(message, say.Header)  # the kind says so
+        self._current().add(envelope.sender, message, packet)
+        return []
+
+    def _consent(self, envelope: Envelope, _packet: Packet) -> list[Downlink]:
+        if self.phase is not Phase.VOTING:
+            return []  # enough votes came before this one
+        envelope.expect(self._here(), COORDINATOR)
+        total, message = self._current(), envelope.message
+        assert isinstance(message, say.Consent)  # the kind says so
+        if envelope.sender not in total.survivors or not same_bytes(message.cohort_sha256, self._cohort):
+            raise PeerError("consent-cohort", f"{envelope.sender} votes for another cohort")
+        if not total.lost:
+            total.take_shares(envelope.sender, message.shares)
+        elif message.shares:
+            raise PeerError("consent-shares", f"{envelope.sender} gives shares before a certificate")
+        self._votes.setdefault(envelope.sender, envelope.raw)
+        if not total.lost and len(total.shared) >= self.roster.threshold:
+            self.phase = Phase.SETTLED
+        return []
+
+    def _reveal(self, envelope: Envelope, _packet: Packet) -> list[Downlink]:
+        if self.phase is not Phase.REVEALING:
+            return []
+        envelope.expect(self._here(), COORDINATOR)
+        total, message = self._current(), envelope.message
+        assert isinstance(message, say.Reveal)  # the kind says so
+        total.take_shares(envelope.sender, message.shares)
+        total.take_seeds(envelope.sender, message.seeds)
+        self._revealed.add(envelope.sender)
+        if not self.pending():
+            self.phase = Phase.SETTLED
+        return []
+
+    # -- small parts ---------------------------------------------------------------------------------------------------
+
+    def _expected_position(self, kind: str) -> int:
+        return 0 if kind in ("setup", "agree") else self.position
+
+    def _current(self) -> MaskedSum:
+        if self.sum is None:
+            raise MisuseError("no-sum", f"no sum is under way while {self.phase.value}")
+        return self.sum
+
+    def _in(self, phases: Phase | tuple[Phase, ...]) -> None:
+        allowed = phases if isinstance(phases, tuple) else (phases,)
+        if self.phase not in allowed:
+            raise PeerError("phase-order", f"the coordinator is {self.phase.value}, not {allowed[0].value}")
+
+    def _address(self, root: bytes = b"") -> Address:
+        return Address(self.manifest.job, self.epoch, 0, self._sha256, root)
+
+    def _here(self) -> Address:
+        bound = self._current().bound
+        return Address(self.manifest.job, self.epoch, self.position, self._sha256, self._root, bound)
+
+    def _broadcast(
+        self, message: say.Message, at: Address, attachments: tuple[bytes, ...] = (), vector: bytes = b"",
+        roster: Roster | None = None,
+    ) -> list[Downlink]:  # fmt: skip
+        return self._send(list((roster or self.roster).members), message, at, attachments, vector, EVERYONE)
+
+    def _send(
+        self, members: list[str], message: say.Message, at: Address, attachments: tuple[bytes, ...] = (),
+        vector: bytes = b"", recipient: str = "",
+    ) -> list[Downlink]:  # fmt: skip
+        to = recipient or (members[0] if len(members) == 1 else EVERYONE)
+        envelope = sign_envelope(self._identity, COORDINATOR, to, at, message)
+        raw = encode_packet(Packet(envelope.raw, attachments, vector))
+        return [Downlink(member, raw, envelope.kind) for member in members]

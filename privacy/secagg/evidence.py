@@ -1,0 +1,98 @@
+"""Checks of what the coordinator relays: set-ups, signatures on a root, headers, votes.
+
+It keeps no state. Theory: the coordinator is believed nothing; whatever it says about another member comes as that
+member's own signed message, and each is checked against the pinned identity and the exact place it belongs to.
+"""
+
+from collections.abc import Callable, Sequence
+
+from privacy import messages as say
+from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope
+from privacy.errors import PeerError
+from privacy.field import Plan
+from privacy.keys import same_bytes
+from privacy.roster import Roster
+from privacy.secagg.part import check_header
+
+__all__ = ["IdentityOf", "check_agreements", "check_votes", "parse_headers", "parse_setups", "relayed"]
+
+IdentityOf = Callable[[str], bytes]
+
+
+def relayed(raw: bytes, kind: str, member: str, at: Address, identity_of: IdentityOf) -> Envelope:
+    """Return a member's own message that the coordinator relays; raise `PeerError` unless it belongs exactly here."""
+    inner = open_envelope(raw, identity_of)
+    if inner.kind != kind or inner.sender != member:
+        raise PeerError("relayed-sender", f"expected a {kind} of {member}, found a {inner.kind} of {inner.sender}")
+    inner.expect(at, COORDINATOR)
+    return inner
+
+
+def parse_setups(
+    roster: Roster, attachments: Sequence[bytes], at: Address, identity_of: IdentityOf
+) -> dict[str, bytes]:
+    """Return every member's agreement key from the signed set-ups, which stand in roster order."""
+    if len(attachments) != len(roster):
+        raise PeerError("setups-count", f"{len(attachments)} set-ups for {len(roster)} members")
+    publics: dict[str, bytes] = {}
+    for member, raw in zip(roster.members, attachments, strict=True):
+        message = relayed(raw, "setup", member, at, identity_of).message
+        assert isinstance(message, say.Setup)  # the kind says so
+        publics[member] = message.agreement_key
+    return publics
+
+
+def check_agreements(roster: Roster, attachments: Sequence[bytes], at: Address, identity_of: IdentityOf) -> None:
+    """Raise `PeerError` unless every member of the roster signed this agreement root."""
+    if len(attachments) != len(roster):
+        raise PeerError("agreements-count", f"{len(attachments)} signatures for {len(roster)} members")
+    for member, raw in zip(roster.members, attachments, strict=True):
+        relayed(raw, "agree", member, at, identity_of)
+
+
+def parse_headers(
+    survivors: Sequence[str],
+    attachments: Sequence[bytes],
+    at: Address,
+    seats: tuple[Roster, Plan],
+    identity_of: IdentityOf,
+) -> dict[str, say.Header]:
+    """Return the survivors' headers, each signed by its member for this position and shaped as planned.
+
+    seats: the epoch's roster and the plan of the sum.
+    """
+    roster, plan = seats
+    if len(attachments) != len(survivors) or not set(survivors) <= set(roster.members):
+        raise PeerError("headers-count", f"{len(attachments)} headers for {len(survivors)} survivors")
+    headers: dict[str, say.Header] = {}
+    for member, raw in zip(survivors, attachments, strict=True):
+        message = relayed(raw, "upload", member, at, identity_of).message
+        assert isinstance(message, say.Header)  # the kind says so
+        check_header(message, plan, roster, member)
+        headers[member] = message
+    return headers
+
+
+def check_votes(
+    attachments: Sequence[bytes],
+    at: Address,
+    cohort: tuple[tuple[str, ...], bytes],
+    threshold: int,
+    identity_of: IdentityOf,
+) -> None:
+    """Raise `PeerError` unless at least `threshold` distinct members of the cohort voted for it at this position.
+
+    cohort: the survivors and the digest that each vote must name.
+    """
+    survivors, cohort_sha256 = cohort
+    voters: set[str] = set()
+    for raw in attachments:
+        vote = open_envelope(raw, identity_of)
+        vote.expect(at, COORDINATOR)
+        if not isinstance(vote.message, say.Consent) or not same_bytes(vote.message.cohort_sha256, cohort_sha256):
+            raise PeerError("certificate-vote", f"a vote of {vote.sender} is not for this cohort")
+        if vote.sender not in survivors or vote.sender in voters:
+            raise PeerError("certificate-voter", f"{vote.sender} votes twice or without being in the cohort")
+        voters.add(vote.sender)
+    if len(voters) < threshold:
+        raise PeerError("certificate-votes", f"{len(voters)} votes, expected {threshold}")

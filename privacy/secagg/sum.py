@@ -1,0 +1,128 @@
+"""One sum at the coordinator: uploads added as they arrive, and the masks taken off once a cohort agrees.
+
+It checks what members bound themselves to, and knows neither links nor jobs. Theory: it holds one running total, never
+n vectors; t shares rebuild each survivor's self seed, and for a member that dropped after the keys were agreed its
+peers' pair seeds of this round take its unmatched masks out again.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from privacy import messages as say
+from privacy.digest import sha256
+from privacy.errors import MisuseError, PeerError
+from privacy.field import Plan
+from privacy.keys import same_bytes
+from privacy.mask import apply_masks
+from privacy.roster import Roster
+from privacy.secagg.epoch import self_key
+from privacy.secagg.part import boxes_digest, check_header, pair_seed_digest, self_seed_digest, share_digest
+from privacy.shamir import combine, lagrange_at_zero
+from privacy.wire import Packet
+
+__all__ = ["MaskedSum"]
+
+
+class MaskedSum:
+    """Collect one position's uploads, votes and shares, and open the sum."""
+
+    def __init__(self, roster: Roster, plan: Plan, bound: bytes) -> None:
+        self.roster = roster
+        self.plan = plan
+        self.bound = bound
+        self.headers: dict[str, say.Header] = {}
+        self.raw_headers: dict[str, bytes] = {}
+        self.boxes: dict[str, tuple[bytes, ...]] = {}
+        self.survivors: tuple[str, ...] = ()
+        self._total: np.ndarray = np.zeros(plan.length, dtype=np.uint32 if plan.word_bits == 32 else np.uint64)
+        self._shares: dict[str, dict[str, bytes]] = {}
+        self._seeds: dict[str, dict[str, bytes]] = {}
+
+    def add(self, sender: str, header: say.Header, packet: Packet) -> None:
+        """Check an upload against its header and add it to the total; a second one of a sender is refused."""
+        if sender in self.headers or self.survivors:
+            raise PeerError("upload-late", f"an upload of {sender} comes twice or after the cohort was closed")
+        check_header(header, self.plan, self.roster, sender)
+        if not same_bytes(sha256(packet.vector), header.vector_sha256):
+            raise PeerError("upload-vector", f"the vector of {sender} is not the one its header names")
+        if not same_bytes(boxes_digest(self.bound, packet.attachments), header.boxes_sha256):
+            raise PeerError("upload-boxes", f"the boxes of {sender} are not those its header names")
+        if [len(box) for box in packet.attachments] != [
+            0 if member == sender else say.BOX_BYTES for member in self.roster.members
+        ]:
+            raise PeerError("upload-boxes", f"the boxes of {sender} are not one for each other member")
+        np.add(self._total, self.plan.from_bytes(packet.vector), out=self._total)
+        self.headers[sender], self.raw_headers[sender] = header, packet.signed
+        self.boxes[sender] = packet.attachments
+
+    def close(self) -> tuple[str, ...]:
+        """Fix the cohort to those who uploaded and return it; fewer than u_min raise `PeerError`."""
+        cohort = tuple(member for member in self.roster.members if member in self.headers)
+        if len(cohort) < self.roster.smallest_cohort:
+            raise PeerError(
+                "cohort-too-small", f"{len(cohort)} members uploaded, expected at least {self.roster.smallest_cohort}"
+            )
+        self.survivors = cohort
+        return cohort
+
+    def boxes_for(self, receiver: str) -> tuple[bytes, ...]:
+        """Return the survivors' boxes for one member, in the cohort's order."""
+        place = self.roster.index(receiver)
+        return tuple(self.boxes[sender][place] for sender in self.survivors)
+
+    def take_shares(self, sender: str, shares: tuple[say.Share, ...]) -> None:
+        """Keep a member's shares of all survivors' self seeds, each checked against its owner's signed hash."""
+        if tuple(share.owner for share in shares) != self.survivors:
+            raise PeerError("shares-owners", f"the shares of {sender} are not those of the cohort")
+        place = self.roster.index(sender)
+        for share in shares:
+            expected = self.headers[share.owner].share_sha256[place]
+            if not same_bytes(share_digest(self.bound, share.owner, sender, share.value), expected):
+                raise PeerError("share-hash", f"a share from {sender} differs from the hash that {share.owner} signed")
+        self._shares[sender] = {share.owner: share.value for share in shares}
+
+    def take_seeds(self, sender: str, seeds: tuple[say.PairSeed, ...]) -> None:
+        """Keep a survivor's pair seeds with everyone who dropped, each checked against its own signed hash."""
+        if tuple(seed.dropped for seed in seeds) != self.lost:
+            raise PeerError("seeds-dropped", f"the pair seeds of {sender} are not those with the dropped")
+        for seed in seeds:
+            expected = self.headers[sender].pair_seed_sha256[self.roster.index(seed.dropped)]
+            if not same_bytes(pair_seed_digest(self.bound, seed.value), expected):
+                raise PeerError("seed-hash", f"a pair seed of {sender} differs from the hash that it signed")
+        self._seeds[sender] = {seed.dropped: seed.value for seed in seeds}
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Return the members of the roster that are not in the closed cohort."""
+        return tuple(member for member in self.roster.members if member not in self.survivors)
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """Return the members whose shares are here."""
+        return frozenset(self._shares)
+
+    def open(self) -> np.ndarray:
+        """Take all masks off and return the sum's words, (plan.length,) uint32 or uint64; done once."""
+        holders = sorted(self._shares)[: self.roster.threshold]
+        if len(holders) < self.roster.threshold or (self.lost and set(self._seeds) != set(self.survivors)):
+            raise MisuseError("sum-not-ready", "a sum was opened before enough shares and seeds were there")
+        weights = lagrange_at_zero([self.roster.index(holder) + 1 for holder in holders])
+        keys = []
+        for owner in self.survivors:
+            seed = combine([self._shares[holder][owner] for holder in holders], weights)
+            if not same_bytes(self_seed_digest(self.bound, seed), self.headers[owner].self_seed_sha256):
+                raise PeerError("self-seed-hash", f"the shares that {owner} dealt do not rebuild its self seed")
+            keys.append(self_key(self.bound, seed))
+        plus, minus = self._unmatched(self._seeds)
+        apply_masks(self._total, plus, [*keys, *minus])
+        return self._total
+
+    def _unmatched(self, seeds: Mapping[str, Mapping[str, bytes]]) -> tuple[list[bytes], list[bytes]]:
+        # A survivor added the mask it shares with a later member and took away that with an earlier one.
+        plus: list[bytes] = []
+        minus: list[bytes] = []
+        for survivor, pairs in seeds.items():
+            for dropped, seed in pairs.items():
+                (minus if survivor < dropped else plus).append(seed)
+        return plus, minus
