@@ -1,0 +1,358 @@
+"""The coordinator's end of the link, on grpc.aio: one mutual-TLS stream for each member that dials in.
+
+It checks who speaks and moves opaque messages; what they mean, and whether they are signed, is decided by its
+caller. It never tells a peer anything that the peer sent.
+
+Theory: order, acknowledgement and resumption are `privacy.channel`; this module gives it streams and a clock. For
+each stream three tasks run, one reads, one writes, one listens for silence, and the first to end ends the stream.
+The certificate names the member (SPIFFE URI), and gRPC in Python has no revocation hook, so the member table is asked
+again on every message.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+# The core library writes its own lines to stderr for every refused handshake; ours say the same once and clearly.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import grpc
+import grpc.aio
+from creditmesh_wire.v1 import link_pb2, link_pb2_grpc
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from coordinator.authority import MemberCertificate, read_member_certificate
+from coordinator.link import HubSettings
+from privacy.channel import (
+    MAX_CHUNK_BYTES,
+    Acceptor,
+    Ack,
+    Channel,
+    ChannelLimits,
+    Chunk,
+    Frame,
+    Heartbeat,
+    Hello,
+    HelloAck,
+    Position,
+)
+from privacy.errors import InputError, PeerError, VerificationError
+
+__all__ = ["WIRE_VERSION", "GrpcHub"]
+
+WIRE_VERSION = 1
+# A chunk with its numbers and field headers; nothing larger is read from the network.
+MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 4096
+SERVER_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
+    ("grpc.max_send_message_length", MAX_FRAME_BYTES),
+    ("grpc.max_metadata_size", 8192),
+    ("grpc.max_concurrent_streams", 4),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # Two coordinators on one port would share its members between them.
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
+)
+
+
+class _Ended(Exception):
+    """A stream has to end; `code` and the fixed `slug` are all that the peer is told."""
+
+    def __init__(self, code: grpc.StatusCode, slug: str) -> None:
+        super().__init__(slug)
+        self.code = code
+        self.slug = slug
+
+
+class _Stream:
+    """One live stream of a member: its channel, the wake-up of its writer, and how it was told to end."""
+
+    def __init__(self, certificate: MemberCertificate, channel: Channel) -> None:
+        loop = asyncio.get_running_loop()
+        self.certificate = certificate
+        self.channel = channel
+        self.wake = asyncio.Event()
+        self.over = asyncio.Event()
+        self.ended: _Ended | None = None
+        self.heard = loop.time()
+
+    def end(self, code: grpc.StatusCode, slug: str) -> None:
+        """Let the stream's tasks stop at their next step; no further frame of it is looked at."""
+        if self.ended is None:
+            self.ended = _Ended(code, slug)
+            self.over.set()
+
+    async def told_to_end(self) -> None:
+        """Wait for `end`, then raise what it was told."""
+        await self.over.wait()
+        assert self.ended is not None
+        raise self.ended
+
+
+class _Seat:
+    """A member's place at the hub: its sessions outlive the stream that now carries them."""
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        self.acceptor = acceptor
+        self.stream: _Stream | None = None
+        self.heard: float | None = None
+
+
+class GrpcHub:
+    """Implement `coordinator.link.Hub` on grpc.aio; the callbacks are described there.
+
+    boot: 16 random bytes of this process. All calls are made on one event loop.
+    """
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        *,
+        boot: bytes,
+        is_member: Callable[[str, int], bool],
+        on_join: Callable[[str, bytes, bool], None],
+        on_message: Callable[[str, bytes], None],
+        on_leave: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._boot = boot
+        self._is_member = is_member
+        self._on_join = on_join
+        self._on_message = on_message
+        self._on_leave = on_leave
+        self._limits = ChannelLimits(settings.max_message_bytes, 2 * settings.max_message_bytes)
+        self._seats: dict[str, _Seat] = {}
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """Bind and serve; return the port. Raise InputError if the address cannot be bound."""
+        settings = self._settings
+        credentials = grpc.ssl_server_credentials(
+            [(settings.key_pem, settings.certificate_pem)],
+            root_certificates=settings.ca_pem,
+            require_client_auth=True,
+        )
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        link_pb2_grpc.add_LinkServiceServicer_to_server(self, server)
+        try:
+            port: int = server.add_secure_port(settings.listen, credentials)
+        except RuntimeError as error:
+            raise InputError(
+                "listen-failed",
+                f"cannot listen on {settings.listen}: the port is taken, the address is not this machine's, or the"
+                " files under [tls] do not belong together",
+            ) from error
+        await server.start()
+        self._server = server
+        return port
+
+    async def stop(self) -> None:
+        """Close every stream and the port; return when nothing listens any more."""
+        if self._server is None:
+            return
+        for seat in self._seats.values():
+            if seat.stream is not None:
+                seat.stream.end(grpc.StatusCode.UNAVAILABLE, "stopping")
+        server, self._server = self._server, None
+        await server.stop(0.2)
+
+    def send(self, member: str, message: bytes) -> None:
+        """Queue one message by reference. A member that lets too much pile up loses its stream and its session."""
+        seat = self._seats.get(member)
+        channel = seat.acceptor.channel if seat else None
+        if seat is None or channel is None:
+            return
+        if not channel.has_room(len(message)):
+            seat.acceptor.drop()
+            if seat.stream is not None:
+                seat.stream.end(grpc.StatusCode.RESOURCE_EXHAUSTED, "too-slow")
+            return
+        channel.send(message)
+        if seat.stream is not None:
+            seat.stream.wake.set()
+
+    def last_heard(self, member: str) -> float | None:
+        """Return the event loop's time of the member's last frame, None if it never spoke to this process."""
+        seat = self._seats.get(member)
+        return seat.heard if seat else None
+
+    async def Connect(self, _frames: object, context: grpc.aio.ServicerContext) -> None:
+        """Serve one stream from its greeting to its end (`LinkService.Connect`)."""
+        try:
+            certificate = self._identify(context)
+            hello = await self._greeting(context, certificate)
+            await self._serve(context, certificate, hello)
+        except _Ended as end:
+            code, slug = end.code, end.slug
+        except (grpc.aio.BaseError, DecodeError):
+            code, slug = grpc.StatusCode.INVALID_ARGUMENT, "stream-broken"
+        except Exception as error:  # A fault of our own: said here in full, to the peer as one word.
+            code, slug = grpc.StatusCode.INTERNAL, "internal"
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a member's stream failed", "exception": error}
+            )
+        await context.abort(code, slug)
+
+    def _identify(self, context: grpc.aio.ServicerContext) -> MemberCertificate:
+        """Read the member from the certificate that the TLS handshake has verified."""
+        pem = context.auth_context().get("x509_pem_cert", [b""])[0]
+        try:
+            certificate = read_member_certificate(pem)
+        except VerificationError as error:
+            raise _Ended(grpc.StatusCode.UNAUTHENTICATED, "certificate-without-member") from error
+        if certificate.consortium != self._settings.consortium:
+            raise _Ended(grpc.StatusCode.UNAUTHENTICATED, "other-consortium")
+        self._admit(certificate)
+        return certificate
+
+    def _admit(self, certificate: MemberCertificate) -> None:
+        """Refuse a certificate that has run out, or that the member table does not know (any more)."""
+        if certificate.not_after <= datetime.now(UTC):
+            raise _Ended(grpc.StatusCode.PERMISSION_DENIED, "certificate-expired")
+        if not self._is_member(certificate.member, certificate.serial):
+            raise _Ended(grpc.StatusCode.PERMISSION_DENIED, "not-a-member")
+
+    async def _greeting(self, context: grpc.aio.ServicerContext, certificate: MemberCertificate) -> Hello:
+        """Read the first frame; it must be a greeting in the name that the certificate proves."""
+        try:
+            async with asyncio.timeout(self._settings.lost_after_s):
+                frame = await context.read()
+        except TimeoutError as error:
+            raise _Ended(grpc.StatusCode.DEADLINE_EXCEEDED, "no-greeting") from error
+        if frame is grpc.aio.EOF or _kind(frame) != "hello":
+            raise _Ended(grpc.StatusCode.INVALID_ARGUMENT, "no-greeting")
+        if frame.hello.version != WIRE_VERSION:
+            raise _Ended(grpc.StatusCode.FAILED_PRECONDITION, "wire-version")
+        if frame.hello.member != certificate.member:
+            raise _Ended(grpc.StatusCode.PERMISSION_DENIED, "identity-mismatch")
+        return _decode_hello(frame.hello)
+
+    async def _serve(self, context: grpc.aio.ServicerContext, certificate: MemberCertificate, hello: Hello) -> None:
+        """Take the member's seat and keep it until the stream ends, whatever ends it."""
+        member = certificate.member
+        seat = self._seats.setdefault(member, _Seat(Acceptor(self._boot, self._limits)))
+        try:
+            answer = seat.acceptor.greet(hello)
+        except PeerError as error:
+            raise _Ended(grpc.StatusCode.INVALID_ARGUMENT, error.code) from error
+        assert seat.acceptor.channel is not None
+        stream = _Stream(certificate, seat.acceptor.channel)
+        self._leave(member, seat.stream)
+        seat.stream, seat.heard = stream, stream.heard
+        self._on_join(member, hello.boot, answer.fresh)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(context, seat, stream))
+                tasks.create_task(self._write(context, stream, answer))
+                tasks.create_task(self._watch(stream))
+                await stream.told_to_end()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._leave(member, stream)
+
+    def _leave(self, member: str, stream: _Stream | None) -> None:
+        """Empty the seat if this stream still holds it, and say so once."""
+        seat = self._seats[member]
+        if stream is None or seat.stream is not stream:
+            return
+        seat.stream = None
+        stream.end(grpc.StatusCode.ABORTED, "replaced")
+        self._on_leave(member)
+
+    async def _read(self, context: grpc.aio.ServicerContext, seat: _Seat, stream: _Stream) -> None:
+        """Feed the member's frames to its channel and hand on whole messages."""
+        loop = asyncio.get_running_loop()
+        while True:
+            frame = await context.read()
+            if stream.ended is not None:
+                return
+            if frame is grpc.aio.EOF:
+                raise _Ended(grpc.StatusCode.OK, "closed")
+            seat.heard = stream.heard = loop.time()
+            try:
+                decoded = _decode(frame)
+                message = stream.channel.receive(decoded)
+            except PeerError as error:
+                raise _Ended(grpc.StatusCode.INVALID_ARGUMENT, error.code) from error
+            if message is not None or isinstance(decoded, Heartbeat):
+                self._admit(stream.certificate)
+            if message is not None:
+                self._on_message(stream.certificate.member, message)
+            stream.wake.set()
+
+    async def _write(self, context: grpc.aio.ServicerContext, stream: _Stream, answer: HelloAck) -> None:
+        """Write the answer to the greeting, then whatever the channel has; the one writer of this stream."""
+        await context.write(_encode_answer(answer))
+        while True:
+            frame = stream.channel.next_frame()
+            if frame is None:
+                stream.wake.clear()
+                await stream.wake.wait()
+            else:
+                await context.write(_encode(frame))
+
+    async def _watch(self, stream: _Stream) -> None:
+        """Ask for heartbeats and end the stream of a silent member."""
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        while True:
+            due = loop.time() + settings.heartbeat_s
+            await asyncio.sleep(settings.heartbeat_s)
+            # While our own loop stood still nobody could be heard; that is not the member's silence.
+            stream.heard += max(0.0, loop.time() - due)
+            if loop.time() - stream.heard > settings.lost_after_s:
+                raise _Ended(grpc.StatusCode.DEADLINE_EXCEEDED, "silent")
+            stream.channel.beat()
+            stream.wake.set()
+
+
+def _kind(frame: link_pb2.NodeFrame) -> str | None:
+    """Return which frame this is; None for an empty one and for one with fields that this version does not know."""
+    kind: str | None = frame.WhichOneof("frame")
+    if kind is None or len(UnknownFieldSet(frame)) or len(UnknownFieldSet(getattr(frame, kind))):
+        return None
+    return kind
+
+
+def _decode(frame: link_pb2.NodeFrame) -> Frame:
+    match _kind(frame):
+        case "heartbeat":
+            return Heartbeat()
+        case "ack":
+            return Ack(frame.ack.number)
+        case "chunk":
+            chunk = frame.chunk
+            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data)
+        case _:
+            raise PeerError("frame-unknown", "a frame is empty, unknown or out of place")
+
+
+def _decode_hello(hello: link_pb2.Hello) -> Hello:
+    position = Position(hello.expected.number, hello.expected.offset)
+    return Hello(hello.member, hello.boot, hello.coordinator_boot, hello.session, position)
+
+
+def _encode_answer(answer: HelloAck) -> link_pb2.CoordinatorFrame:
+    position = link_pb2.Position(number=answer.expected.number, offset=answer.expected.offset)
+    return link_pb2.CoordinatorFrame(
+        hello_ack=link_pb2.HelloAck(
+            version=WIRE_VERSION, boot=answer.boot, session=answer.session, fresh=answer.fresh, expected=position
+        )
+    )
+
+
+def _encode(frame: Frame) -> link_pb2.CoordinatorFrame:
+    match frame:
+        case Heartbeat():
+            return link_pb2.CoordinatorFrame(heartbeat=link_pb2.Heartbeat())
+        case Ack(number):
+            return link_pb2.CoordinatorFrame(ack=link_pb2.Ack(number=number))
+        case Chunk(number, offset, total, data):
+            chunk = link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data))
+            return link_pb2.CoordinatorFrame(chunk=chunk)

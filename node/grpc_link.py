@@ -1,0 +1,298 @@
+"""The node's end of the link, on grpc.aio: one mutual-TLS stream that the node opens outward and keeps.
+
+It moves opaque messages and never decides whether one may leave; only `node/gate.py` holds a link. It listens on no
+port.
+
+Theory: order, acknowledgement and resumption are `privacy.channel`; this module gives it streams, a clock and
+back-off. For each stream three tasks run, one reads, one writes, one listens for silence, and the first to end ends
+the stream. Attempts are spaced by exponential back-off with jitter, so that a consortium does not
+return to a restarted coordinator in step.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import SystemRandom
+
+# The core library writes its own lines to stderr for every failed handshake; ours say the same once and clearly.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import grpc
+import grpc.aio
+from creditmesh_wire.v1 import link_pb2, link_pb2_grpc
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from node.link import ControlBlock, LinkSettings
+from node.reach import check_credentials, explain_refusal, explain_unreachable, is_loopback, split_endpoint
+from privacy.channel import (
+    MAX_CHUNK_BYTES,
+    Ack,
+    Channel,
+    ChannelLimits,
+    Chunk,
+    Dialler,
+    Frame,
+    Heartbeat,
+    Hello,
+    HelloAck,
+    Position,
+)
+from privacy.errors import MisuseError, PeerError
+
+__all__ = ["WIRE_VERSION", "GrpcLink"]
+
+WIRE_VERSION = 1
+# A chunk with its numbers and field headers; nothing larger is read from the network.
+MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 4096
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
+    ("grpc.max_send_message_length", MAX_FRAME_BYTES),
+    ("grpc.max_metadata_size", 8192),
+    # Back-off is ours: a connection attempt of an earlier channel must not delay the next one.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+class _Broken(Exception):
+    """The stream ended or could not be made; the message is the operator's line."""
+
+
+class GrpcLink:
+    """Implement `node.link.Link` on grpc.aio; the callbacks are described there.
+
+    boot: 16 random bytes of this process. All calls are made on one event loop. Raises InputError if the endpoint
+    or one of the PEM texts cannot be used at all.
+    """
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        *,
+        boot: bytes,
+        authorise_control: Callable[[], ControlBlock],
+        on_message: Callable[[bytes], None],
+        on_up: Callable[[bytes, bool], None],
+        on_down: Callable[[str], None],
+    ) -> None:
+        host, _ = split_endpoint(settings.endpoint)
+        check_credentials(settings)
+        self._settings = settings
+        self._authorise_control = authorise_control
+        self._on_message = on_message
+        self._on_up = on_up
+        self._on_down = on_down
+        self._options = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1))
+        limits = ChannelLimits(settings.max_message_bytes, 2 * settings.max_message_bytes)
+        self._dialler = Dialler(settings.member_id, boot, limits)
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._heard = 0.0
+        self._up_since: float | None = None
+        self._control = ControlBlock(0, 0)
+
+    async def run(self) -> None:
+        """Connect and stay connected, reconnecting with back-off, until cancelled or a callback raises."""
+        random = SystemRandom()
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        failures, said = 0, ""
+        while True:
+            self._up_since = None
+            try:
+                reason = await self._keep_stream()
+            finally:
+                self._wake.clear()
+            if self._up_since is not None:
+                said = ""
+                if loop.time() - self._up_since > settings.lost_after_s:
+                    failures = 0
+            if reason != said:
+                self._on_down(reason)
+                said = reason
+            pause = min(settings.retry_max_s, settings.retry_min_s * 2 ** min(failures, 30))
+            failures += 1
+            await asyncio.sleep(max(settings.retry_min_s, pause * random.uniform(0.5, 1.0)))
+
+    async def send(self, message: bytes) -> None:
+        """Queue one message in the order of calls; wait only while too much is queued already."""
+        async with self._turn:
+            channel = self._dialler.channel
+            while channel is not None and channel is self._dialler.channel and not channel.has_room(len(message)):
+                self._room.clear()
+                await self._room.wait()
+            if channel is None or channel is not self._dialler.channel:
+                return
+            channel.send(message)
+            self._wake.set()
+
+    async def _keep_stream(self) -> str:
+        """Make one stream and keep it until it ends; return why it ended."""
+        settings = self._settings
+        credentials = grpc.ssl_channel_credentials(settings.ca_pem, settings.key_pem, settings.certificate_pem)
+        async with grpc.aio.secure_channel(settings.endpoint, credentials, self._options) as transport:
+            call = link_pb2_grpc.LinkServiceStub(transport).Connect()
+            try:
+                await self._greet(call)
+                await self._exchange(call)
+            except _Broken as end:
+                return str(end)
+            except grpc.aio.AioRpcError as error:
+                return await self._explain(error)
+            finally:
+                call.cancel()
+        raise MisuseError("stream-ended-silently", "a stream ended without a reason")
+
+    async def _explain(self, error: grpc.aio.AioRpcError) -> str:
+        """Put a failed call in one sentence; only slugs that we know are taken from the peer, never its text."""
+        refusal = explain_refusal(error.details() or "")
+        if refusal is not None:
+            return refusal
+        if self._up_since is not None:
+            return "the connection to the coordinator broke"
+        return await asyncio.to_thread(explain_unreachable, self._settings, datetime.now(UTC))
+
+    async def _greet(self, call: grpc.aio.StreamStreamCall) -> None:
+        """Send the greeting, take the answer, and say that we are up."""
+        try:
+            async with asyncio.timeout(self._settings.lost_after_s):
+                await self._put(call, _encode_hello(self._dialler.hello()))
+                frame = await self._next(call)
+        except TimeoutError:
+            raise _Broken(await asyncio.to_thread(explain_unreachable, self._settings, datetime.now(UTC))) from None
+        if _kind(frame) != "hello_ack" or frame.hello_ack.version != WIRE_VERSION:
+            raise _Broken("the coordinator's answer is not a greeting of this version of the link")
+        answer = _decode_answer(frame.hello_ack)
+        try:
+            self._dialler.welcome(answer)
+        except PeerError as error:
+            raise _Broken(f"the coordinator broke the rules of the link: {error.message}") from error
+        self._heard = self._up_since = asyncio.get_running_loop().time()
+        self._room.set()
+        self._on_up(answer.boot, answer.fresh)
+
+    async def _exchange(self, call: grpc.aio.StreamStreamCall) -> None:
+        """Run the stream's three tasks until the first of them ends it."""
+        channel = self._dialler.channel
+        assert channel is not None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(call, channel))
+                tasks.create_task(self._write(call, channel))
+                tasks.create_task(self._watch(channel))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _read(self, call: grpc.aio.StreamStreamCall, channel: Channel) -> None:
+        """Feed the coordinator's frames to the channel and hand on whole messages."""
+        loop = asyncio.get_running_loop()
+        while True:
+            frame = await self._next(call)
+            self._heard = loop.time()
+            try:
+                message = channel.receive(_decode(frame))
+            except PeerError as error:
+                raise _Broken(f"the coordinator broke the rules of the link: {error.message}") from error
+            if message is not None:
+                self._on_message(message)
+            self._room.set()
+            self._wake.set()
+
+    async def _next(self, call: grpc.aio.StreamStreamCall) -> link_pb2.CoordinatorFrame:
+        """Read one frame; one that is not protobuf counts as empty, which no rule allows."""
+        frame = await call.read()
+        if frame is grpc.aio.EOF:
+            raise _Broken("the coordinator closed the connection")
+        return link_pb2.CoordinatorFrame() if frame is None else frame
+
+    async def _write(self, call: grpc.aio.StreamStreamCall, channel: Channel) -> None:
+        """Write whatever the channel has; the one writer of this stream."""
+        while True:
+            frame = channel.next_frame()
+            if frame is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            try:
+                await self._put(call, _encode(frame))
+            except asyncio.InvalidStateError:
+                return  # The call is over; the reader learns why.
+
+    async def _put(self, call: grpc.aio.StreamStreamCall, frame: link_pb2.NodeFrame) -> None:
+        """Write one frame; a control frame only within an authorised block."""
+        if frame.WhichOneof("frame") != "chunk":
+            size = frame.ByteSize()
+            if self._control.frames < 1 or self._control.size < size:
+                self._control = self._authorise_control()
+            if self._control.frames < 1 or self._control.size < size:
+                raise MisuseError("control-block-small", f"a control block has no room for one frame of {size} bytes")
+            self._control = ControlBlock(self._control.frames - 1, self._control.size - size)
+        await call.write(frame)
+
+    async def _watch(self, channel: Channel) -> None:
+        """Ask for heartbeats and end the stream of a silent coordinator."""
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        while True:
+            due = loop.time() + settings.heartbeat_s
+            await asyncio.sleep(settings.heartbeat_s)
+            # While our own loop stood still nobody could be heard; that is not the coordinator's silence.
+            self._heard += max(0.0, loop.time() - due)
+            if loop.time() - self._heard > settings.lost_after_s:
+                raise _Broken(f"nothing was heard from the coordinator for {settings.lost_after_s:g} s")
+            channel.beat()
+            self._wake.set()
+
+
+def _kind(frame: link_pb2.CoordinatorFrame) -> str | None:
+    """Return which frame this is; None for an empty one and for one with fields that this version does not know."""
+    kind: str | None = frame.WhichOneof("frame")
+    if kind is None or len(UnknownFieldSet(frame)) or len(UnknownFieldSet(getattr(frame, kind))):
+        return None
+    return kind
+
+
+def _decode(frame: link_pb2.CoordinatorFrame) -> Frame:
+    match _kind(frame):
+        case "heartbeat":
+            return Heartbeat()
+        case "ack":
+            return Ack(frame.ack.number)
+        case "chunk":
+            chunk = frame.chunk
+            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data)
+        case _:
+            raise PeerError("frame-unknown", "a frame is empty, unknown or out of place")
+
+
+def _decode_answer(answer: link_pb2.HelloAck) -> HelloAck:
+    position = Position(answer.expected.number, answer.expected.offset)
+    return HelloAck(answer.boot, answer.session, answer.fresh, position)
+
+
+def _encode_hello(hello: Hello) -> link_pb2.NodeFrame:
+    position = link_pb2.Position(number=hello.expected.number, offset=hello.expected.offset)
+    return link_pb2.NodeFrame(
+        hello=link_pb2.Hello(
+            version=WIRE_VERSION,
+            member=hello.member,
+            boot=hello.boot,
+            coordinator_boot=hello.peer_boot,
+            session=hello.session,
+            expected=position,
+        )
+    )
+
+
+def _encode(frame: Frame) -> link_pb2.NodeFrame:
+    match frame:
+        case Heartbeat():
+            return link_pb2.NodeFrame(heartbeat=link_pb2.Heartbeat())
+        case Ack(number):
+            return link_pb2.NodeFrame(ack=link_pb2.Ack(number=number))
+        case Chunk(number, offset, total, data):
+            return link_pb2.NodeFrame(chunk=link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data)))
