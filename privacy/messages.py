@@ -5,7 +5,7 @@ that exists is well formed: digests have 32 bytes, ids are ids, lists are bounde
 open, upload, close, consent, certificate, reveal.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from privacy.digest import DIGEST_BYTES
 from privacy.errors import PeerError
@@ -86,17 +86,6 @@ class Charter(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Assemble(Message):
-    """Ask for set-ups of a new epoch over these members, after `opened_rounds` opened sums."""
-
-    roster: tuple[str, ...]
-    opened_rounds: int
-
-    def __post_init__(self) -> None:
-        _members(self.roster)
-
-
-@dataclass(frozen=True, slots=True)
 class Setup(Message):
     """Offer a fresh X25519 key (32 bytes) and a nonce (32 bytes) for one epoch."""
 
@@ -136,6 +125,17 @@ class Opened(Message):
     def __post_init__(self) -> None:
         _members(self.survivors)
         _digests(self.headers_sha256, self.sum_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Assemble(Message):
+    """Ask for set-ups of a new epoch over these members; carry the last opened sum, if there is one."""
+
+    roster: tuple[str, ...]
+    previous: Opened | None
+
+    def __post_init__(self) -> None:
+        _members(self.roster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ class Ended(Message):
 class CatchUp(Message):
     """Give a member an opened sum that it lacks, with the signatures that made its epoch."""
 
-    opened: Opened = field()
+    opened: Opened
     agreement_root: bytes
     agreements: int
 

@@ -98,7 +98,9 @@ class Aggregator:
         self.epoch, self.position, self.roster = self.epoch + 1, 0, roster
         self._setups, self._agreements, self._root, self.sum = {}, {}, b"", None
         self.phase = Phase.ASSEMBLING
-        return self._broadcast(say.Assemble(roster.members, len(self.opened)), self._address())
+        last = self.opened[-1] if self.opened else None
+        message = say.Assemble(roster.members, last.opened if last else None)
+        return self._broadcast(message, self._address(), last.headers if last else (), last.vector if last else b"")
 
     def open(self, ask: bytes, plan: Plan) -> list[Downlink]:
         """Open the next position for the round after the last opened sum."""

@@ -63,27 +63,26 @@ class Member:
 
     # -- set-up of an epoch ---------------------------------------------------------------------------------------
 
-    def assemble(self, envelope: Envelope) -> Outgoing:
-        """Answer the call for a new epoch with a fresh set-up; all keys of an older epoch are forgotten."""
-        message = self._take(envelope, say.Assemble, Address(self.manifest.job, envelope.address.epoch,
-                                                             manifest_sha256=self._sha256))  # fmt: skip
+    def assemble(self, envelope: Envelope, packet: Packet) -> tuple[OpenedSum | None, Outgoing]:
+        """Answer the call for a new epoch with a fresh set-up; all keys of an older epoch are forgotten.
+
+        Returns the last opened sum too if this member has not seen it yet; the caller feeds it to the generator.
+        """
         number = envelope.address.epoch
+        at = Address(self.manifest.job, number, manifest_sha256=self._sha256)
+        message = self._take(envelope, say.Assemble, at)
         if number <= self.epoch_number:
             raise PeerError("epoch-order", f"epoch {number} after {self.epoch_number}, expected a later one")
+        fresh = self._previous(message.previous, packet)
         roster = Roster(message.roster)
         self._check_cohort(roster)
-        if message.opened_rounds != self.history.rounds:
-            raise PeerError(
-                "catch-up-missing",
-                f"epoch {number} follows {message.opened_rounds} opened sums, this member knows {self.history.rounds}",
-            )
         self._epoch, self._at, self._open = None, None, None
         self.epoch_number, self._roster = number, roster
         self._agreement = AgreementKey.from_random(self._rules.random_bytes(32))
         setup = say.Setup(self._agreement.public, self._rules.random_bytes(32))
         outgoing, self._own_setup = self._outgoing(setup, self._address(), "public-key", None)
         self.state = State.AGREEING
-        return outgoing
+        return fresh, outgoing
 
     def setups(self, envelope: Envelope, packet: Packet) -> Outgoing:
         """Check all set-ups and sign the agreement root over them."""

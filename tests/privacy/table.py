@@ -84,7 +84,9 @@ class Bench:
         envelope = member.receive(packet.signed)
         match envelope.kind:
             case "assemble":
-                return member.assemble(envelope)
+                fresh, outgoing = member.assemble(envelope, packet)
+                self._note(name, fresh)
+                return outgoing
             case "setups":
                 return member.setups(envelope, packet)
             case "ready":
@@ -110,7 +112,13 @@ class Bench:
         assert self.coordinator.phase is Phase.READY or self.dead
 
     def round(
-        self, ask: bytes, plan: Plan, parts: dict[str, np.ndarray], *, mute: Iterable[str] = (), late: Iterable[str] = ()
+        self,
+        ask: bytes,
+        plan: Plan,
+        parts: dict[str, np.ndarray],
+        *,
+        mute: Iterable[str] = (),
+        late: Iterable[str] = (),
     ) -> np.ndarray:
         """Run one round; `mute` members die before their upload, `late` ones after it."""
         self.down(self.coordinator.open(ask, plan))

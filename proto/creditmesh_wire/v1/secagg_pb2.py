@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63reditmesh_wire/v1/secagg.proto\x12\x12\x63reditmesh_wire.v1\"=\n\x06Packet\x12\x0e\n\x06signed\x18\x01 \x01(\x0c\x12\x13\n\x0b\x61ttachments\x18\x02 \x03(\x0c\x12\x0e\n\x06vector\x18\x03 \x01(\x0c\"\xde\x01\n\x06Signed\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x10\n\x08position\x18\x05 \x01(\x04\x12\x0e\n\x06sender\x18\x06 \x01(\t\x12\x11\n\trecipient\x18\x07 \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\x08 \x01(\x0c\x12\x16\n\x0e\x61greement_root\x18\t \x01(\x0c\x12\x0f\n\x07\x62inding\x18\n \x01(\x0c\x12\x0f\n\x07payload\x18\x0b \x01(\x0c\x12\x11\n\tsignature\x18\x0c \x01(\x0c\"\x19\n\x05Offer\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\"\x08\n\x06\x41\x63\x63\x65pt\"\x17\n\x07\x44\x65\x63line\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"\x1b\n\x07\x43harter\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\"1\n\x08\x41ssemble\x12\x0e\n\x06roster\x18\x01 \x03(\t\x12\x15\n\ropened_rounds\x18\x02 \x01(\r\"-\n\x05Setup\x12\x15\n\ragreement_key\x18\x01 \x01(\x0c\x12\r\n\x05nonce\x18\x02 \x01(\x0c\"\x08\n\x06Setups\"\x07\n\x05\x41gree\"\x07\n\x05Ready\"w\n\x06Opened\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\r\n\x05round\x18\x03 \x01(\r\x12\x11\n\tsurvivors\x18\x04 \x03(\t\x12\x16\n\x0eheaders_sha256\x18\x05 \x01(\x0c\x12\x12\n\nsum_sha256\x18\x06 \x01(\x0c\"W\n\x04Open\x12\r\n\x05round\x18\x01 \x01(\r\x12\x12\n\nask_sha256\x18\x02 \x01(\x0c\x12,\n\x08previous\x18\x03 \x01(\x0b\x32\x1a.creditmesh_wire.v1.Opened\"\xb6\x01\n\x06Header\x12\x0e\n\x06length\x18\x01 \x01(\r\x12\x11\n\tword_bits\x18\x02 \x01(\r\x12\x12\n\ncommitment\x18\x03 \x01(\x0c\x12\x15\n\rvector_sha256\x18\x04 \x01(\x0c\x12\x18\n\x10self_seed_sha256\x18\x05 \x01(\x0c\x12\x18\n\x10pair_seed_sha256\x18\x06 \x03(\x0c\x12\x14\n\x0cshare_sha256\x18\x07 \x03(\x0c\x12\x14\n\x0c\x62oxes_sha256\x18\x08 \x01(\x0c\"A\n\x05\x43lose\x12\x11\n\tsurvivors\x18\x01 \x03(\t\x12\x16\n\x0eheaders_sha256\x18\x02 \x01(\x0c\x12\r\n\x05\x62oxes\x18\x03 \x03(\x0c\"%\n\x05Share\x12\r\n\x05owner\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"*\n\x08PairSeed\x12\x0f\n\x07\x64ropped\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"K\n\x07\x43onsent\x12\x15\n\rcohort_sha256\x18\x01 \x01(\x0c\x12)\n\x06shares\x18\x02 \x03(\x0b\x32\x19.creditmesh_wire.v1.Share\"8\n\x0b\x43\x65rtificate\x12\x11\n\tsurvivors\x18\x01 \x03(\t\x12\x16\n\x0eheaders_sha256\x18\x02 \x01(\x0c\"`\n\x06Reveal\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.creditmesh_wire.v1.Share\x12+\n\x05seeds\x18\x02 \x03(\x0b\x32\x1c.creditmesh_wire.v1.PairSeed\"P\n\x05\x45nded\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12(\n\x04last\x18\x03 \x01(\x0b\x32\x1a.creditmesh_wire.v1.Opened\"a\n\x07\x43\x61tchUp\x12*\n\x06opened\x18\x01 \x01(\x0b\x32\x1a.creditmesh_wire.v1.Opened\x12\x16\n\x0e\x61greement_root\x18\x02 \x01(\x0c\x12\x12\n\nagreements\x18\x03 \x01(\r\"\x1a\n\x07Receipt\x12\x0f\n\x07receipt\x18\x01 \x01(\x0c\"\x14\n\x04Halt\x12\x0c\n\x04\x63ode\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63reditmesh_wire/v1/secagg.proto\x12\x12\x63reditmesh_wire.v1\"=\n\x06Packet\x12\x0e\n\x06signed\x18\x01 \x01(\x0c\x12\x13\n\x0b\x61ttachments\x18\x02 \x03(\x0c\x12\x0e\n\x06vector\x18\x03 \x01(\x0c\"\xde\x01\n\x06Signed\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x10\n\x08position\x18\x05 \x01(\x04\x12\x0e\n\x06sender\x18\x06 \x01(\t\x12\x11\n\trecipient\x18\x07 \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\x08 \x01(\x0c\x12\x16\n\x0e\x61greement_root\x18\t \x01(\x0c\x12\x0f\n\x07\x62inding\x18\n \x01(\x0c\x12\x0f\n\x07payload\x18\x0b \x01(\x0c\x12\x11\n\tsignature\x18\x0c \x01(\x0c\"\x19\n\x05Offer\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\"\x08\n\x06\x41\x63\x63\x65pt\"\x17\n\x07\x44\x65\x63line\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"\x1b\n\x07\x43harter\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\"-\n\x05Setup\x12\x15\n\ragreement_key\x18\x01 \x01(\x0c\x12\r\n\x05nonce\x18\x02 \x01(\x0c\"\x08\n\x06Setups\"\x07\n\x05\x41gree\"\x07\n\x05Ready\"w\n\x06Opened\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\r\n\x05round\x18\x03 \x01(\r\x12\x11\n\tsurvivors\x18\x04 \x03(\t\x12\x16\n\x0eheaders_sha256\x18\x05 \x01(\x0c\x12\x12\n\nsum_sha256\x18\x06 \x01(\x0c\"H\n\x08\x41ssemble\x12\x0e\n\x06roster\x18\x01 \x03(\t\x12,\n\x08previous\x18\x02 \x01(\x0b\x32\x1a.creditmesh_wire.v1.Opened\"W\n\x04Open\x12\r\n\x05round\x18\x01 \x01(\r\x12\x12\n\nask_sha256\x18\x02 \x01(\x0c\x12,\n\x08previous\x18\x03 \x01(\x0b\x32\x1a.creditmesh_wire.v1.Opened\"\xb6\x01\n\x06Header\x12\x0e\n\x06length\x18\x01 \x01(\r\x12\x11\n\tword_bits\x18\x02 \x01(\r\x12\x12\n\ncommitment\x18\x03 \x01(\x0c\x12\x15\n\rvector_sha256\x18\x04 \x01(\x0c\x12\x18\n\x10self_seed_sha256\x18\x05 \x01(\x0c\x12\x18\n\x10pair_seed_sha256\x18\x06 \x03(\x0c\x12\x14\n\x0cshare_sha256\x18\x07 \x03(\x0c\x12\x14\n\x0c\x62oxes_sha256\x18\x08 \x01(\x0c\"A\n\x05\x43lose\x12\x11\n\tsurvivors\x18\x01 \x03(\t\x12\x16\n\x0eheaders_sha256\x18\x02 \x01(\x0c\x12\r\n\x05\x62oxes\x18\x03 \x03(\x0c\"%\n\x05Share\x12\r\n\x05owner\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"*\n\x08PairSeed\x12\x0f\n\x07\x64ropped\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"K\n\x07\x43onsent\x12\x15\n\rcohort_sha256\x18\x01 \x01(\x0c\x12)\n\x06shares\x18\x02 \x03(\x0b\x32\x19.creditmesh_wire.v1.Share\"8\n\x0b\x43\x65rtificate\x12\x11\n\tsurvivors\x18\x01 \x03(\t\x12\x16\n\x0eheaders_sha256\x18\x02 \x01(\x0c\"`\n\x06Reveal\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.creditmesh_wire.v1.Share\x12+\n\x05seeds\x18\x02 \x03(\x0b\x32\x1c.creditmesh_wire.v1.PairSeed\"P\n\x05\x45nded\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12(\n\x04last\x18\x03 \x01(\x0b\x32\x1a.creditmesh_wire.v1.Opened\"a\n\x07\x43\x61tchUp\x12*\n\x06opened\x18\x01 \x01(\x0b\x32\x1a.creditmesh_wire.v1.Opened\x12\x16\n\x0e\x61greement_root\x18\x02 \x01(\x0c\x12\x12\n\nagreements\x18\x03 \x01(\r\"\x1a\n\x07Receipt\x12\x0f\n\x07receipt\x18\x01 \x01(\x0c\"\x14\n\x04Halt\x12\x0c\n\x04\x63ode\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,40 +43,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECLINE']._serialized_end=403
   _globals['_CHARTER']._serialized_start=405
   _globals['_CHARTER']._serialized_end=432
-  _globals['_ASSEMBLE']._serialized_start=434
-  _globals['_ASSEMBLE']._serialized_end=483
-  _globals['_SETUP']._serialized_start=485
-  _globals['_SETUP']._serialized_end=530
-  _globals['_SETUPS']._serialized_start=532
-  _globals['_SETUPS']._serialized_end=540
-  _globals['_AGREE']._serialized_start=542
-  _globals['_AGREE']._serialized_end=549
-  _globals['_READY']._serialized_start=551
-  _globals['_READY']._serialized_end=558
-  _globals['_OPENED']._serialized_start=560
-  _globals['_OPENED']._serialized_end=679
-  _globals['_OPEN']._serialized_start=681
-  _globals['_OPEN']._serialized_end=768
-  _globals['_HEADER']._serialized_start=771
-  _globals['_HEADER']._serialized_end=953
-  _globals['_CLOSE']._serialized_start=955
-  _globals['_CLOSE']._serialized_end=1020
-  _globals['_SHARE']._serialized_start=1022
-  _globals['_SHARE']._serialized_end=1059
-  _globals['_PAIRSEED']._serialized_start=1061
-  _globals['_PAIRSEED']._serialized_end=1103
-  _globals['_CONSENT']._serialized_start=1105
-  _globals['_CONSENT']._serialized_end=1180
-  _globals['_CERTIFICATE']._serialized_start=1182
-  _globals['_CERTIFICATE']._serialized_end=1238
-  _globals['_REVEAL']._serialized_start=1240
-  _globals['_REVEAL']._serialized_end=1336
-  _globals['_ENDED']._serialized_start=1338
-  _globals['_ENDED']._serialized_end=1418
-  _globals['_CATCHUP']._serialized_start=1420
-  _globals['_CATCHUP']._serialized_end=1517
-  _globals['_RECEIPT']._serialized_start=1519
-  _globals['_RECEIPT']._serialized_end=1545
-  _globals['_HALT']._serialized_start=1547
-  _globals['_HALT']._serialized_end=1567
+  _globals['_SETUP']._serialized_start=434
+  _globals['_SETUP']._serialized_end=479
+  _globals['_SETUPS']._serialized_start=481
+  _globals['_SETUPS']._serialized_end=489
+  _globals['_AGREE']._serialized_start=491
+  _globals['_AGREE']._serialized_end=498
+  _globals['_READY']._serialized_start=500
+  _globals['_READY']._serialized_end=507
+  _globals['_OPENED']._serialized_start=509
+  _globals['_OPENED']._serialized_end=628
+  _globals['_ASSEMBLE']._serialized_start=630
+  _globals['_ASSEMBLE']._serialized_end=702
+  _globals['_OPEN']._serialized_start=704
+  _globals['_OPEN']._serialized_end=791
+  _globals['_HEADER']._serialized_start=794
+  _globals['_HEADER']._serialized_end=976
+  _globals['_CLOSE']._serialized_start=978
+  _globals['_CLOSE']._serialized_end=1043
+  _globals['_SHARE']._serialized_start=1045
+  _globals['_SHARE']._serialized_end=1082
+  _globals['_PAIRSEED']._serialized_start=1084
+  _globals['_PAIRSEED']._serialized_end=1126
+  _globals['_CONSENT']._serialized_start=1128
+  _globals['_CONSENT']._serialized_end=1203
+  _globals['_CERTIFICATE']._serialized_start=1205
+  _globals['_CERTIFICATE']._serialized_end=1261
+  _globals['_REVEAL']._serialized_start=1263
+  _globals['_REVEAL']._serialized_end=1359
+  _globals['_ENDED']._serialized_start=1361
+  _globals['_ENDED']._serialized_end=1441
+  _globals['_CATCHUP']._serialized_start=1443
+  _globals['_CATCHUP']._serialized_end=1540
+  _globals['_RECEIPT']._serialized_start=1542
+  _globals['_RECEIPT']._serialized_end=1568
+  _globals['_HALT']._serialized_start=1570
+  _globals['_HALT']._serialized_end=1590
 # @@protoc_insertion_point(module_scope)

@@ -66,14 +66,6 @@ class Charter(_message.Message):
     manifest: bytes
     def __init__(self, manifest: _Optional[bytes] = ...) -> None: ...
 
-class Assemble(_message.Message):
-    __slots__ = ("roster", "opened_rounds")
-    ROSTER_FIELD_NUMBER: _ClassVar[int]
-    OPENED_ROUNDS_FIELD_NUMBER: _ClassVar[int]
-    roster: _containers.RepeatedScalarFieldContainer[str]
-    opened_rounds: int
-    def __init__(self, roster: _Optional[_Iterable[str]] = ..., opened_rounds: _Optional[int] = ...) -> None: ...
-
 class Setup(_message.Message):
     __slots__ = ("agreement_key", "nonce")
     AGREEMENT_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +101,14 @@ class Opened(_message.Message):
     headers_sha256: bytes
     sum_sha256: bytes
     def __init__(self, epoch: _Optional[int] = ..., position: _Optional[int] = ..., round: _Optional[int] = ..., survivors: _Optional[_Iterable[str]] = ..., headers_sha256: _Optional[bytes] = ..., sum_sha256: _Optional[bytes] = ...) -> None: ...
+
+class Assemble(_message.Message):
+    __slots__ = ("roster", "previous")
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    roster: _containers.RepeatedScalarFieldContainer[str]
+    previous: Opened
+    def __init__(self, roster: _Optional[_Iterable[str]] = ..., previous: _Optional[_Union[Opened, _Mapping]] = ...) -> None: ...
 
 class Open(_message.Message):
     __slots__ = ("round", "ask_sha256", "previous")
