@@ -24,13 +24,14 @@ help:
 
 setup: .venv/towers.stamp
 
-.venv/bin/python:
+.venv/venv.stamp:
 	@test -n "$(python)" || { echo 'setup: no Python 3.11 found; install python3.11 and run this again' >&2; exit 2; }
 	@echo 'setup: making .venv with $(python); this downloads once and then works offline'
 	@$(python) -m venv .venv || { rm -rf .venv; \
 		echo 'setup: $(python) cannot make a virtual environment; on Debian install python3.11-venv' >&2; exit 2; }
+	@touch $@
 
-.venv/base.stamp: requirements/base.lock | .venv/bin/python
+.venv/base.stamp: requirements/base.lock | .venv/venv.stamp
 	@echo 'setup: installing node, coordinator, audit, demo and tools'
 	@$(LOCKED) -r requirements/base.lock || { \
 		echo 'setup: the packages of requirements/base.lock could not be installed; is the package index reachable?' >&2; \

@@ -7,9 +7,9 @@ torch's default Linux build loads; its CPU build needs none of them) and `torch-
 It names no registry: the resolver's own settings decide where packages come from.
 
 Theory: a hash pins bytes, not a place. torch stands in the lock with the hashes of its default build and of the CPU
-build beside it, because the same requirement finds the one or the other depending on the machine. Given both hashes, pip prefers the
-place that announces its hashes to a folder that does not, and so the far larger build; hence `torch-cpu.lock`, tried
-first.
+build beside it, because the same requirement finds the one or the other depending on the machine. Given both hashes,
+pip prefers the place that announces its hashes to a folder that does not, and so the far larger build; hence
+`torch-cpu.lock`, tried first.
 """
 
 import re
@@ -63,7 +63,9 @@ def _with_cpu_build(torch: str) -> str:
 
 
 def _write(name: str, purpose: str, chosen: dict[str, list[str]]) -> None:
-    header = f"# {purpose}\n# Written by `make locks` from pyproject.toml; do not edit. Install with --require-hashes.\n"
+    header = (
+        f"# {purpose}\n# Written by `make locks` from pyproject.toml; do not edit. Install with --require-hashes.\n"
+    )
     body = "".join(f"{text}\n" for package in sorted(chosen) for text in chosen[package])
     (HERE / name).write_text(header + body, encoding="utf-8")
 

@@ -1,0 +1,28 @@
+"""What holds for every test: one thread a library, no network beyond this machine, no property judged by time."""
+
+import os
+import sys
+
+# Before numpy or torch is imported anywhere: several test processes share few cores.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import hypothesis  # noqa: E402 - the thread counts have to be set first
+
+__all__: list[str] = []
+
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("house")
+
+
+def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
+    # gRPC's own sockets do not pass here; its tests bind and dial loopback addresses only.
+    if event != "socket.connect":
+        return
+    address = arguments[1]
+    host = address[0] if isinstance(address, tuple) else None
+    if isinstance(host, str) and host not in {"127.0.0.1", "::1", "localhost"}:
+        raise RuntimeError(f"a test tried to reach {host}; tests stay on this machine")
+
+
+sys.addaudithook(_refuse_network)
