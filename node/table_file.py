@@ -1,0 +1,200 @@
+"""Turn a bank's CSV or Parquet file into one number a cell, by one streaming scan of Polars.
+
+This module judges no value: it marks what it cannot read with a code that no readable cell has, and leaves counting to
+`node.source`. It refuses only what makes a file unreadable as a whole. Theory: text cells are parsed while they stream
+past, so the memory is that of the numbers and not of the text; parser messages are never passed on, because they
+quote cells.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from node.csv_lines import read_shape
+from privacy.errors import InputError
+from risk.dictionary import Dictionary, Field
+
+__all__ = [
+    "MISSING_LEVEL",
+    "MISSING_MONTH",
+    "UNKNOWN_LEVEL",
+    "UNREADABLE_MONTH",
+    "Cells",
+    "read_cells",
+    "role_names",
+]
+
+SUFFIXES = (".csv", ".parquet")
+MISSING_LEVEL, UNKNOWN_LEVEL = -1, -2
+MISSING_MONTH, UNREADABLE_MONTH = -1, -2
+
+Types = dict[str, pl.DataType]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cells:
+    """The cells of all columns that the dictionary declares and the file has, but ignored ones and the borrower's.
+
+    frame: one column each, emptied by `take`. names: the columns it had. unit: whether places count file lines (CSV,
+    the header is line 1) or rows (Parquet, from 1). rows: how many.
+    """
+
+    frame: pl.DataFrame
+    names: frozenset[str]
+    unit: Literal["line", "row"]
+    rows: int
+
+    @property
+    def first_place(self) -> int:
+        """Return the place of the first row, in `unit`."""
+        return 2 if self.unit == "line" else 1
+
+    def take(self, name: str) -> np.ndarray:
+        """Return a column as (n_rows,), possibly read-only, and forget it, so that its memory goes with the array.
+
+        float64: NaN is empty, infinite is no finite number. int16 (category): place of the level, -1 empty, -2
+        undeclared. int32 (date): 12 * year + month - 1, -1 empty, -2 unreadable.
+        """
+        return self.frame.drop_in_place(name).to_numpy()
+
+
+def read_cells(path: Path, dictionary: Dictionary) -> Cells:
+    """Return the cells of the file at `path`.
+
+    Raises `InputError` for a file that is missing, broken or without rows, for a repeated or undeclared column, an
+    absent target, or a Parquet column of the wrong type.
+    """
+    try:
+        frame, types, unit = _open(path)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise InputError("file-unreadable", f"{path}: cannot be read ({reason})") from error
+    _check_names(path, dictionary, types)
+    try:
+        cells = frame.select(_columns(path, dictionary, types)).collect(engine="streaming")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise InputError("table-format", f"{path}: the file is damaged and cannot be read to its end") from error
+    if cells.height == 0:
+        raise InputError("table-empty", f"{path}: the file has no rows; expected at least one")
+    return Cells(cells, frozenset(cells.columns), unit, cells.height)
+
+
+def role_names(dictionary: Dictionary) -> list[str]:
+    """Return the columns that are no field: target, accepted, borrower and time, as far as declared."""
+    time = None if dictionary.time is None else dictionary.time.field
+    names = (dictionary.target.field, dictionary.accepted, dictionary.borrower, time)
+    return [name for name in names if name is not None]
+
+
+def _open(path: Path) -> tuple[pl.LazyFrame, Types, Literal["line", "row"]]:
+    if path.suffix not in SUFFIXES:
+        raise InputError("table-suffix", f"{path}: expected a file that ends in .csv or .parquet")
+    with path.open("rb") as stream:
+        magic = stream.read(4)
+    if path.suffix == ".parquet":
+        return _open_parquet(path, magic)
+    if magic == b"PAR1":
+        raise InputError("table-format", f"{path}: a Parquet file; give it the ending .parquet")
+    shape = read_shape(path)
+    for place, name in enumerate(shape.header, start=1):
+        if not name:
+            raise InputError("table-header", f"{path}: column {place} has no name in line 1")
+        if name in shape.header[: place - 1]:
+            first = shape.header.index(name) + 1
+            raise InputError("column-repeated", f"{path}: columns {first} and {place} have one name; remove one")
+    if shape.rows == 0:
+        raise InputError("table-empty", f"{path}: the file has no rows; expected at least one below the header")
+    # n_rows leaves out blank lines at the end, which would be read as rows without a target.
+    frame = pl.scan_csv(path, infer_schema=False, n_rows=shape.rows)
+    return frame, dict.fromkeys(shape.header, pl.String()), "line"
+
+
+def _open_parquet(path: Path, magic: bytes) -> tuple[pl.LazyFrame, Types, Literal["line", "row"]]:
+    if magic != b"PAR1":
+        raise InputError("table-format", f"{path}: not a Parquet file; expected one, or a CSV file named .csv")
+    try:
+        frame = pl.scan_parquet(path)
+        return frame, dict(frame.collect_schema()), "row"
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise InputError("table-format", f"{path}: the Parquet file is damaged; write it again") from error
+
+
+def _check_names(path: Path, dictionary: Dictionary, types: Types) -> None:
+    known = {field.name for field in dictionary.fields} | set(role_names(dictionary))
+    if not known & set(types):
+        hint = (
+            "expected a header of column names, separated by commas" if path.suffix == ".csv" else "is it this table?"
+        )
+        raise InputError("table-header", f"{path}: no column is one that the schema declares; {hint}")
+    if dictionary.target.field not in types:
+        raise InputError("target-absent", f"{path}: the target column {dictionary.target.field} is absent; add it")
+    undeclared = [place for place, name in enumerate(types, start=1) if name not in known]
+    if undeclared:
+        names = ", ".join(_shown(list(types)[place - 1], place) for place in undeclared[:3])
+        more = f" and {len(undeclared) - 3} more" if len(undeclared) > 3 else ""
+        message = f"{path}: undeclared column {names}{more}; declare it in the schema or remove it from the file"
+        raise InputError("column-undeclared", message)
+
+
+def _shown(name: str, place: int) -> str:
+    # What does not look like a column's name may be a row's value that slid into the header, so it is not echoed.
+    return name if name.isidentifier() and len(name) <= 64 else f"number {place}"
+
+
+def _columns(path: Path, dictionary: Dictionary, types: Types) -> list[pl.Expr]:
+    roles = [name for name in (dictionary.target.field, dictionary.accepted) if name is not None and name in types]
+    columns = [_number(path, name, types[name]) for name in roles]
+    for field in dictionary.fields:
+        if field.use != "ignore" and field.name in types:
+            kind = types[field.name]
+            category = field.kind == "category"
+            columns.append(_level(path, field, kind) if category else _number(path, field.name, kind))
+    if dictionary.time is not None and dictionary.time.field in types:
+        columns.append(_month(path, dictionary.time.field, dictionary.time.format, types[dictionary.time.field]))
+    return columns
+
+
+def _number(path: Path, name: str, kind: pl.DataType) -> pl.Expr:
+    if not (kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Null)):
+        raise _wrong_type(path, name, kind, "numbers")
+    if path.suffix == ".parquet" and kind == pl.String:
+        raise _wrong_type(path, name, kind, "numbers")
+    raw = _present(name) if kind == pl.String else pl.col(name)
+    value = raw.cast(pl.Float64, strict=False)
+    unreadable = raw.is_not_null() & ~value.is_finite().fill_null(False)
+    return pl.when(unreadable).then(np.inf).otherwise(value).alias(name)
+
+
+def _level(path: Path, field: Field, kind: pl.DataType) -> pl.Expr:
+    if not (kind.is_integer() or kind in (pl.String, pl.Null, pl.Categorical, pl.Enum)):
+        raise _wrong_type(path, field.name, kind, "text or whole numbers")
+    raw = pl.col(field.name).cast(pl.String)
+    places = range(len(field.levels))
+    place = raw.replace_strict(field.levels, places, default=UNKNOWN_LEVEL, return_dtype=pl.Int16)
+    empty = raw.is_null() | (raw == "")
+    return pl.when(empty).then(pl.lit(MISSING_LEVEL, pl.Int16)).otherwise(place).alias(field.name)
+
+
+def _month(path: Path, name: str, pattern: str, kind: pl.DataType) -> pl.Expr:
+    if kind in (pl.Date, pl.Datetime):
+        raw = date = pl.col(name)
+    elif kind in (pl.String, pl.Null):
+        raw = _present(name)
+        date = raw.str.to_date(pattern, strict=False)
+    else:
+        raise _wrong_type(path, name, kind, "dates or text")
+    month = 12 * date.dt.year().cast(pl.Int32) + date.dt.month().cast(pl.Int32) - 1
+    codes = pl.when(raw.is_null()).then(MISSING_MONTH).when(date.is_null()).then(UNREADABLE_MONTH).otherwise(month)
+    return codes.cast(pl.Int32).alias(name)
+
+
+def _present(name: str) -> pl.Expr:
+    raw = pl.col(name).cast(pl.String)
+    return pl.when(raw != "").then(raw)
+
+
+def _wrong_type(path: Path, name: str, kind: pl.DataType, expected: str) -> InputError:
+    return InputError("column-type", f"{path}: column {name} has the type {kind}, expected {expected}")
