@@ -71,7 +71,11 @@ SCHEMA = (
 
 
 class Database(Protocol):
-    """What is needed of an open connection; `sqlite3.Connection` has it."""
+    """What is needed of an open connection in autocommit mode; `sqlite3.Connection` has it."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Say whether a transaction is open."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
         """Run one statement and return its rows."""
@@ -107,20 +111,15 @@ class Journal:
     """Hold a log's state between appends: the tree's right edge and the last reading of the clocks."""
 
     def __init__(self, author: Author, signer: NoteSigner, tree: CompactTree) -> None:
-        self._author = author
+        self.author = author
         self._signer = signer
         self._tree = tree
         self._last: Instant | None = None
 
     @property
-    def size(self) -> int:
-        """Return the number of records."""
-        return self._tree.size
-
-    @property
-    def root(self) -> bytes:
-        """Return the 32-byte root over all records."""
-        return self._tree.root()
+    def head(self) -> Checkpoint:
+        """Return the head of the tree as it is now."""
+        return Checkpoint(self.author.origin, self._tree.size, self._tree.root())
 
     def prepare(self, entries: Sequence[Entry], instant: Instant, random_bytes: Callable[[int], bytes]) -> Batch:
         """Build the next events, hashes and checkpoint without changing the journal.
@@ -134,11 +133,11 @@ class Journal:
         hashes: list[tuple[int, bytes]] = []
         for entry in (*alarms, *entries):
             seq = tree.size
-            event = build_event(self._author, entry, seq, instant, random_bytes(SALT_BYTES))
+            event = build_event(self.author, entry, seq, instant, random_bytes(SALT_BYTES))
             tree, completed = tree.append(leaf_hash(event))
             events.append((seq, event))
             hashes.extend((node_position(level, seq >> level), value) for level, value in enumerate(completed))
-        checkpoint = Checkpoint(self._author.origin, tree.size, tree.root())
+        checkpoint = Checkpoint(self.author.origin, tree.size, tree.root())
         first = self._tree.size + len(alarms)
         return Batch(
             indices=tuple(range(first, tree.size)),
@@ -169,7 +168,8 @@ def write_batch(database: Database, batch: Batch, receipts: Sequence[tuple[str, 
     """Write a batch and the peer's receipts (message id, bytes) inside the caller's transaction."""
     database.executemany("INSERT INTO event (seq, event) VALUES (?, ?)", batch.events)
     database.executemany("INSERT INTO hash (position, value) VALUES (?, ?)", batch.hashes)
-    database.execute("INSERT INTO checkpoint (size, note) VALUES (?, ?)", (batch.checkpoint.size, batch.note))
+    if batch.events:
+        database.execute("INSERT INTO checkpoint (size, note) VALUES (?, ?)", (batch.checkpoint.size, batch.note))
     for msg_id, receipt in receipts:
         database.execute(
             "INSERT INTO receipt (number, msg_id, receipt) SELECT coalesce(max(number), -1) + 1, ?, ? FROM receipt",
@@ -201,14 +201,14 @@ def read_events(database: Database, start: int, stop: int) -> Iterator[Event]:
         yield decode_event(bytes(encoded))
 
 
-def read_head(database: Database, signer: NoteSigner, origin: str) -> tuple[CompactTree, bytes]:
+def read_head(database: Database, signer: NoteSigner, origin: str) -> CompactTree:
     """Load the tree of a stored log and check it against its newest checkpoint.
 
     Checks: as many events as the checkpoint says, the checkpoint signed by this log's own key, the stored hashes
     leading to its root, and the last event's bytes to the last leaf. A full check is `privacy.log.verify`.
 
     Returns:
-        the tree, and the newest checkpoint's note (empty for a new log).
+        the tree, empty for a new log.
 
     Raises:
         InputError: `log-key-mismatch` when the checkpoint was signed under another key.
@@ -217,12 +217,11 @@ def read_head(database: Database, signer: NoteSigner, origin: str) -> tuple[Comp
     (size,) = database.execute("SELECT coalesce(max(seq) + 1, 0) FROM event").fetchone()
     newest = database.execute("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
     if newest is None and size == 0:
-        return CompactTree(), b""
+        return CompactTree()
     if newest is None or newest[0] != size:
         raise VerificationError("log-damaged", f"the log holds {size} records, its newest checkpoint says otherwise")
-    note = bytes(newest[1])
     try:
-        checkpoint = verify_checkpoint(note, signer.verifier(), origin)
+        checkpoint = verify_checkpoint(bytes(newest[1]), signer.verifier(), origin)
     except VerificationError as error:
         if error.code in {"signature-missing", "origin-mismatch"}:
             raise InputError(
@@ -236,4 +235,4 @@ def read_head(database: Database, signer: NoteSigner, origin: str) -> tuple[Comp
     (last,) = database.execute("SELECT event FROM event WHERE seq = ?", (size - 1,)).fetchone()
     if leaf_hash(bytes(last)) != read(0, size - 1):
         raise VerificationError("log-damaged", "the log's last record was changed")
-    return tree, note
+    return tree
