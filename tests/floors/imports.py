@@ -31,7 +31,7 @@ THEIRS = {
     "audit": {"cryptography"},
     "node": {"numpy", "polars", "cryptography", "pydantic"},
     "coordinator": {"numpy", "cryptography", "pydantic", "sqlalchemy", "alembic"},
-    "creditmesh_demo": {"numpy", "polars", "cryptography", "pydantic", "matplotlib", "jinja2", "rich"},
+    "creditmesh_demo": {"numpy", "polars", "cryptography", "pydantic", "matplotlib", "jinja2", "markupsafe", "rich"},
 }
 # A module, and the only files that may import it; what stands here needs no place in the tables above.
 ONLY_IN = {

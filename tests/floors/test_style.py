@@ -104,9 +104,16 @@ def test_a_broad_handler_is_found(tmp_path: Path, kind: str) -> None:
     body = f"try:\n    pass\n{kind}:\n    pass\n"
     assert len(catch_findings(plant(tmp_path, {"node/session.py": body}))) == 1
     assert catch_findings(plant(tmp_path / "outer", {"node/service.py": body})) == []
-    assert (
-        catch_findings(plant(tmp_path / "again", {"node/session.py": body.replace("    pass\n", "    raise\n")})) == []
-    )
+    again = body.replace("    pass\n", "    raise\n")
+    assert catch_findings(plant(tmp_path / "again", {"node/session.py": again})) == []
+
+
+def test_an_error_may_be_handed_on_where_the_table_says_so_and_never_dropped(tmp_path: Path) -> None:
+    dropped = "try:\n    pass\nexcept Exception as error:\n    pass\n"
+    handed = "try:\n    pass\nexcept Exception as error:\n    events.put(error)\n"
+    assert len(catch_findings(plant(tmp_path / "1", {"risk/flower_link.py": dropped}))) == 1
+    assert catch_findings(plant(tmp_path / "2", {"risk/flower_link.py": handed})) == []
+    assert len(catch_findings(plant(tmp_path / "3", {"risk/split.py": handed}))) == 1
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,12 @@ def test_wheel_holds_exactly_our_packages(wheel: Path) -> None:
     assert wheel_findings(zipfile.ZipFile(wheel).namelist()) == []
 
 
-def test_wheel_holds_the_generated_code(wheel: Path) -> None:
+def test_wheel_holds_every_file_of_our_packages(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for path in (ROOT / "proto").rglob("*_pb2.py"):
-        assert path.relative_to(ROOT / "proto").as_posix() in names
+    for name, folder in PACKAGES.items():
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert f"{name}/{path.relative_to(ROOT / folder).as_posix()}" in names
 
 
 @pytest.mark.parametrize(
