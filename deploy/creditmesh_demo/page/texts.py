@@ -1,0 +1,57 @@
+"""The short texts that charts, tables and the terminal share, in English and Chinese.
+
+Whole sentences stand where they are used, in both languages side by side; this module holds only labels. Theory: one
+key names one idea, and a key without both languages cannot be written, because the pair is the value.
+"""
+
+from typing import Literal
+
+__all__ = ["DIMENSION_NAMES", "LABELS", "LANGUAGES", "Language", "say"]
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+DIMENSION_NAMES: dict[str, dict[Language, str]] = {
+    "operating": {"en": "Operating", "zh": "经营"},
+    "credit": {"en": "Credit", "zh": "信用"},
+    "behaviour": {"en": "Behaviour", "zh": "行为"},
+    "scenario": {"en": "Scenario", "zh": "场景"},
+}
+
+LABELS: dict[str, tuple[str, str]] = {
+    "own": ("own model", "本行模型"),
+    "network": ("network model", "网络模型"),
+    "mixed": ("mixed, chosen privately", "私有混合模型"),
+    "own_model": ("bank's own model", "各行自有模型"),
+    "network_model": ("network model", "网络模型"),
+    "auc_axis": ("AUC on hold-out rows", "留出样本 AUC"),
+    "start": ("Start", "起始分"),
+    "score": ("Score", "总分"),
+    "scorecard": ("Scorecard", "评分卡"),
+    "trees": ("Boosted trees", "提升树"),
+    "towers": ("Four towers", "四塔网络"),
+    "goods_refused": ("share of good loans turned away", "被拒的好客户占比"),
+    "bads_caught": ("share of bad loans caught", "识别出的坏客户占比"),
+    "bads_cumulative": ("bad loans", "坏客户累计"),
+    "goods_cumulative": ("good loans", "好客户累计"),
+    "applicants_worst_first": ("share of applicants, worst score first", "申请人占比（从低分到高分）"),
+    "predicted": ("predicted probability of default", "预测违约概率"),
+    "observed": ("observed bad rate", "实际坏账率"),
+    "kilobytes_sent": ("kB sent by the node", "节点发出的千字节数"),
+    "setup": ("joining and keys", "加入与密钥"),
+    "sketch": ("cutting fields into bins", "字段分箱"),
+    "counts": ("good and bad counts per bin", "各箱好坏计数"),
+    "training": ("training steps", "训练迭代"),
+    "measuring": ("measuring quality", "效果评估"),
+    "halves": ("half-data runs for the private mix", "私有混合所需的半数据训练"),
+    "consent": ("votes and key shares", "投票与密钥分片"),
+    "other": ("other protocol messages", "其他协议消息"),
+}
+
+
+def say(key: str, language: Language) -> str:
+    """Return a label; an unknown key, such as a recipe of a later release, stands for itself."""
+    pair = LABELS.get(key)
+    if pair is None:
+        return key
+    return pair[0] if language == "en" else pair[1]
