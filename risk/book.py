@@ -1,0 +1,56 @@
+"""One member's rows inside one job: its table, its split, and what was already derived from them.
+
+It adds nothing up and never leaves the member. Theory: a request is answered many times on the same rows, so
+sorted keys, bin codes and decoded models are kept, one of each kind, and rebuilt when a request needs another.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from risk.errors import MisuseError, RefusalError
+from risk.spec import JobSpec
+from risk.split import Split, split
+from risk.table import Table
+
+__all__ = ["Book"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Book:
+    """Hold one member's table for one job.
+
+    Raises `RefusalError` where the table has more rows than the job allows, `MisuseError` where a column that the
+    dictionary declares for the model is absent (the reader fills it with missing).
+    """
+
+    table: Table
+    spec: JobSpec
+    split: Split = field(init=False)
+    _kept: dict[str, tuple[Hashable, Any]] = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.table.rows > self.spec.max_rows:
+            raise RefusalError(
+                "rows-above-limit",
+                f"member {self.table.member!r} has {self.table.rows} rows, the job allows {self.spec.max_rows}",
+            )
+        for declared in self.spec.dictionary.model_fields:
+            if declared.name not in self.table.columns:
+                raise MisuseError("book-column", f"column {declared.name!r} of {self.table.member!r} is absent")
+        parts = split(self.table.target, self.table.member, self.spec.seed, self.spec.holdout)
+        object.__setattr__(self, "split", parts)
+
+    def rows(self, name: str) -> np.ndarray:
+        """Return the row numbers, sorted int64, of `train`, `holdout`, `half-a` or `half-b`."""
+        return self.split.rows(name)
+
+    def recall(self, kind: str, key: Hashable, build: Callable[[], Any]) -> Any:
+        """Return what was kept of this kind under this key; else build it, and keep it instead."""
+        kept = self._kept.get(kind)
+        if kept is None or kept[0] != key:
+            kept = (key, build())
+            self._kept[kind] = kept
+        return kept[1]

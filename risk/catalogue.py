@@ -1,0 +1,33 @@
+"""Which recipes are installed here.
+
+A job names a recipe; no code comes over the network. `towers` is loaded when it is asked for, because it alone needs
+torch. Theory: what can be trained is decided when the software is installed, and each bank's permit decides again.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from risk.errors import InputError
+from risk.model import Recipe
+from risk.scorecard import ScorecardRecipe
+
+__all__ = ["available_recipes", "recipe"]
+
+_NAMES = ("scorecard", "towers")
+
+
+def available_recipes() -> tuple[str, ...]:
+    """Return the names of the recipes that can run here, without loading them."""
+    towers = find_spec("risk.towers") is not None and find_spec("torch") is not None
+    return _NAMES if towers else _NAMES[:1]
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of that name; raise `InputError` where there is none, or torch is not installed."""
+    if name == "scorecard":
+        return ScorecardRecipe()
+    if name not in available_recipes():
+        known = ", ".join(available_recipes())
+        raise InputError("recipe-unknown", f"recipe '{name}' is not installed here; installed: {known}")
+    found: Recipe = import_module("risk.towers").TowersRecipe()
+    return found

@@ -1,0 +1,65 @@
+"""A whole job as one generator: full training, hold-out figures, and the two half federations.
+
+Coordinator and members run it alike; a member answers its requests with `contribute`. It opens no connection.
+Theory: the halves' models score the rows they were not trained on, which is what a bank's private head needs to weigh
+network and own score honestly.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from risk.book import Book
+from risk.catalogue import recipe
+from risk.errors import InputError, MisuseError
+from risk.metrics import METRIC_ASKS, NetworkMetrics, contribute_metrics, metric_rounds
+from risk.model import Model
+from risk.recipe import Ask
+from risk.spec import JobSpec
+
+__all__ = ["Book", "JobOutcome", "JobSpec", "contribute", "rounds"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class JobOutcome:
+    """Hold what a job learned: the network's model, the two halves' models, and the hold-out figures."""
+
+    model: Model
+    half_a: Model
+    half_b: Model
+    metrics: NetworkMetrics
+
+
+def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
+    """Ask for every sum of a job, in order, and return what was learned.
+
+    Raises `InputError` where the recipe is not installed in the job's version.
+    """
+    chosen = recipe(spec.recipe)
+    if spec.version != chosen.version:
+        raise InputError(
+            "recipe-version",
+            f"job: recipe '{spec.recipe}' is installed in version {chosen.version}, not {spec.version}",
+        )
+    trained = yield from chosen.rounds(spec)
+    metrics = yield from metric_rounds(spec, trained.model)
+    half_a, half_b = yield from chosen.half_rounds(spec, trained)
+    return JobOutcome(trained.model, half_a, half_b, metrics)
+
+
+def contribute(ask: Ask, book: Book) -> np.ndarray:
+    """Return a member's part of an asked sum, (ask.length,) int64.
+
+    Raises `MisuseError` where a part has the wrong length or an entry above the request's bound; nothing of it may
+    be sent then.
+    """
+    if ask.name in METRIC_ASKS:
+        part = contribute_metrics(ask, book)
+    else:
+        part = recipe(book.spec.recipe).contribute(ask, book)
+    if part.shape != (ask.length,) or part.dtype != np.int64:
+        raise MisuseError("part-shape", f"part of {ask.name} is {part.shape} {part.dtype}")
+    if ask.length and max(int(part.max()), -int(part.min())) > ask.bound:
+        raise MisuseError("part-bound", f"part of {ask.name} is above the request's bound")
+    return part

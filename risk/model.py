@@ -1,0 +1,90 @@
+"""What every trained model and every recipe offers, whatever is inside.
+
+Protocols only: no recipe is implemented here. Theory: job, metrics, private head and model file work on a logit of
+bad and on a document, so a new recipe needs nothing of them to change.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from risk.book import Book
+from risk.recipe import Ask
+from risk.spec import JobSpec
+from risk.table import Table
+
+__all__ = ["Model", "OwnModels", "Recipe", "Trained"]
+
+
+class Model(Protocol):
+    """Score applicants by a trained model."""
+
+    @property
+    def recipe(self) -> str:
+        """Return recipe and version, such as `scorecard/1`."""
+        ...
+
+    def logit(self, table: Table) -> np.ndarray:
+        """Return the log-odds of bad, (n_rows,) float64."""
+        ...
+
+    def pd(self, table: Table) -> np.ndarray:
+        """Return the probability of bad, (n_rows,) float64."""
+        ...
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the model as plain JSON values, without format and recipe."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trained:
+    """Hold the full federation's model and what the half federations reuse of it.
+
+    carry: derived from unlabelled sums only, so that a half's model has seen no label of the other half.
+    """
+
+    model: Model
+    carry: Any
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OwnModels:
+    """Hold what a bank trains on its own rows alone: on all training rows, and on each half."""
+
+    full: Model
+    half_a: Model
+    half_b: Model
+
+
+class Recipe(Protocol):
+    """Train one kind of model by sums."""
+
+    name: str
+    version: int
+
+    def parse_parameters(self, document: Mapping[str, Any]) -> dict[str, int | str]:
+        """Return the parameters with defaults filled in; raise `InputError` for any that is unknown or unusable."""
+        ...
+
+    def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
+        """Ask for the sums that train the full federation's model."""
+        ...
+
+    def half_rounds(self, spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, tuple[Model, Model]]:
+        """Ask for the sums that train the models of half a and half b."""
+        ...
+
+    def contribute(self, ask: Ask, book: Book) -> np.ndarray:
+        """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""
+        ...
+
+    def own(self, book: Book) -> OwnModels:
+        """Train the same kind of model on one bank's rows alone."""
+        ...
+
+    def decode_model(self, document: Mapping[str, Any]) -> Model:
+        """Return the model of a document that `Model.to_document` made; raise `InputError` for any other."""
+        ...

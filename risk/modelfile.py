@@ -1,0 +1,69 @@
+"""The model file: canonical JSON, versioned, decoded strictly.
+
+It reads and writes bytes, not files. Theory: keys sorted, no spaces, ASCII; the same model always has the same
+bytes, so its SHA-256 names it.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from risk.catalogue import recipe
+from risk.errors import InputError
+from risk.model import Model
+
+__all__ = ["FORMAT", "canonical_json", "decode_model", "encode_model", "model_digest", "read_json"]
+
+FORMAT = "creditmesh-model/1"
+MOST_BYTES = 64 * 1024 * 1024
+
+
+def encode_model(model: Model) -> bytes:
+    """Return the model file of a model."""
+    return canonical_json({"format": FORMAT, "model": model.to_document(), "recipe": model.recipe})
+
+
+def decode_model(raw: bytes) -> Model:
+    """Return the model of a model file; raise `InputError` where the bytes are none."""
+    document = read_json(raw, "model file")
+    if sorted(document) != ["format", "model", "recipe"] or document["format"] != FORMAT:
+        raise InputError("model-format", f"model file: expected format {FORMAT} with the keys format, model, recipe")
+    name, _, version = str(document["recipe"]).partition("/")
+    found = recipe(name)
+    if version != str(found.version) or not isinstance(document["model"], dict):
+        raise InputError("model-version", f"model file: recipe '{name}' is installed in version {found.version}")
+    return found.decode_model(document["model"])
+
+
+def model_digest(model: Model) -> str:
+    """Return the SHA-256, in hex, of the model's file."""
+    return hashlib.sha256(encode_model(model)).hexdigest()
+
+
+def canonical_json(document: Any) -> bytes:
+    """Return canonical JSON: sorted keys, no spaces, ASCII, finite numbers."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def read_json(raw: bytes, what: str) -> dict[str, Any]:
+    """Return the JSON object in these bytes; a repeated key, NaN, or anything but an object is refused."""
+    if len(raw) > MOST_BYTES:
+        raise InputError("json-size", f"{what}: {len(raw)} bytes, at most {MOST_BYTES} are read")
+    try:
+        document = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError("json-broken", f"{what}: not valid JSON ({type(error).__name__})") from None
+    if not isinstance(document, dict):
+        raise InputError("json-object", f"{what}: expected one JSON object")
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("repeated key")
+    return document
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"constant {name}")

@@ -1,0 +1,56 @@
+"""What a job is, as every member and the coordinator must know it before the first sum.
+
+It holds no table and no result. Theory: a recipe's requests are a pure function of this and of the sums, so all
+that steers them stands here, in integers and strings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from risk.dictionary import Dictionary
+from risk.errors import InputError
+
+__all__ = ["PARTS", "JobSpec"]
+
+PARTS = {"full": "train", "half-a": "half-a", "half-b": "half-b"}
+"""The federations inside one job, and the rows (`risk.split`) that each is trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """Describe one job.
+
+    recipe, version: what is trained. parameters: as the recipe's `parse_parameters` returned them. members: how many
+    take part, 1 to 256. max_rows: most rows of one member, at most 2**24. seed: of the split, 0 to 2**31 - 1.
+    holdout_ppm: share of the rows held out, in millionths, 0 to 900 000.
+    """
+
+    recipe: str
+    version: int
+    parameters: Mapping[str, int | str]
+    dictionary: Dictionary
+    members: int
+    max_rows: int
+    seed: int
+    holdout_ppm: int
+
+    def __post_init__(self) -> None:
+        limits = {"members": (1, 256), "max_rows": (1, 2**24), "seed": (0, 2**31 - 1), "holdout_ppm": (0, 900_000)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError("job-range", f"job: {name} is {value}, expected {low} to {high}")
+        if self.members * self.max_rows >= 2**31:
+            raise InputError(
+                "job-headroom", "job: members x max_rows must stay below 2**31, so that counts fit 32-bit words"
+            )
+
+    @property
+    def label(self) -> str:
+        """Return recipe and version as an `Ask` names them, such as `scorecard/1`."""
+        return f"{self.recipe}/{self.version}"
+
+    @property
+    def holdout(self) -> float:
+        """Return the share of the rows held out."""
+        return self.holdout_ppm / 1_000_000
