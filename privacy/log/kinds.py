@@ -78,6 +78,10 @@ def _is_decimal(value: object) -> bool:
     return isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
 
 
+def _bitmap(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 256 and not value.strip("01")
+
+
 def _list_of(item: Check, limit: int) -> Check:
     return lambda value: isinstance(value, list) and len(value) <= limit and all(item(each) for each in value)
 
@@ -90,7 +94,6 @@ _code = is_text(64)
 _name = is_text(256)
 _reason = is_text(512)
 _sha256 = is_hex(32)
-_bitmap = is_hex(1, 32)
 _names = _list_of(_name, 64)
 _head = _fields({"size": is_count, "root": _sha256})
 
@@ -277,7 +280,9 @@ _TRANSFER: Mapping[str, Schema] = {
         "payload_kind?": _code,
         "accepted": _is_flag,
         "reason?": _reason,
-        "signed?": is_hex(1, 1024),
+        "manifest_sha256?": _sha256,
+        "agreement_root?": _sha256,
+        "binding?": _sha256,
         "signature?": is_hex(64),
     },
 }

@@ -22,7 +22,7 @@ __all__ = ["EVENT_LIMIT_BYTES", "Actor", "Author", "Entry", "Event", "build_even
 EVENT_LIMIT_BYTES = 8192
 EVENT_VERSION = 1
 SALT_BYTES = 16
-BOOT_BYTES = 32
+BOOT_BYTES = (16, 32)
 # What the envelope adds to a body: fixed keys and the longest sequence number and time that can be written.
 _LARGEST_INSTANT = Instant(253_402_300_799_999_999, 2**53 - 1)
 
@@ -43,7 +43,7 @@ class Author:
 
     Attributes:
         origin: the log's origin, such as `bank-a/privacy-log`.
-        boot: 32 bytes that name this run of the process; the monotonic clock has a meaning only within it.
+        boot: 16 to 32 random bytes that name this run of the process; the monotonic clock has a meaning only within it.
         actor: default actor.
         clock_source: `ntp`, `ptp` or `none`.
         clock_error_us: bound of the wall clock's error in microseconds.
@@ -94,7 +94,7 @@ _ENVELOPE: Schema = {
     "kind": is_text(64),
     "t": is_text(27),
     "mono_us": is_count,
-    "boot": is_hex(BOOT_BYTES),
+    "boot": is_hex(*BOOT_BYTES),
     "clk": lambda value: isinstance(value, dict) and fault_of(value, _CLOCK) is None,
     "actor": lambda value: isinstance(value, dict) and fault_of(value, _ACTOR) is None,
     "purpose": is_text(64),
