@@ -1,0 +1,135 @@
+"""The command `creditmesh-node`: parse the command line, run, and turn every error into one line and an exit code.
+
+    creditmesh-node run   --config node.toml
+    creditmesh-node check --config node.toml | --table FILE --schema FILE   [--json]
+
+Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 4 rolled back, 130 Ctrl-C. This module trains nothing
+and sends nothing. Theory: this is the one place where errors meet the user, so no other module prints them. Whatever is
+heavy is imported by the command that needs it.
+"""
+
+import argparse
+import errno
+import os
+import sqlite3
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from privacy import errors as privacy_errors
+from risk import errors as risk_errors
+
+__all__ = ["main"]
+
+PROGRAM = "creditmesh-node"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing is raised but `SystemExit` by `--help`."""
+    _be_frugal()
+    try:
+        options = _parser().parse_args(arguments)
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader of our output went away, as in `... | head`; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        code, text = _explain(error)
+        print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr)
+        return code
+
+
+def _be_frugal() -> None:
+    # Read before Polars is imported: two threads parse as fast as a bank's table needs, and freed memory goes back to
+    # the system at once instead of staying with the process for as long as it runs.
+    os.environ.setdefault("POLARS_MAX_THREADS", "2")
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from node import config, state_folder
+
+    settings = config.load(options.config)
+    with state_folder.open_state(settings.state.dir):
+        from node import service
+
+        return service.run(settings)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from node import config
+    from node.check import check_table
+
+    if options.config is not None and options.table is None and options.schema is None:
+        settings = config.load(options.config)
+        report = check_table(settings.source.table, settings.source.schema_file, settings.permit)
+    elif options.config is None and options.table is not None and options.schema is not None:
+        report = check_table(options.table, options.schema)
+    else:
+        raise privacy_errors.InputError("usage", "check needs either --config, or --table and --schema")
+    print(report.to_json() if options.json else "\n".join(report.lines()))
+    if not report.ok:
+        print(f"{PROGRAM}: {report.table}: {report.summary()}; training would refuse this file", file=sys.stderr)
+    return 0 if report.ok else 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint as bad input."""
+        raise privacy_errors.InputError("usage", f"{message}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="The node that a bank runs beside its own data.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    run = commands.add_parser("run", help="connect to the coordinator and take part in jobs")
+    run.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    run.set_defaults(run=_run)
+    check = commands.add_parser("check", help="check the bank's table and report counts by problem, never a value")
+    check.add_argument("--config", type=Path, metavar="node.toml", help="this node's settings")
+    check.add_argument("--table", type=Path, metavar="FILE", help="a .csv or .parquet file, with --schema")
+    check.add_argument("--schema", type=Path, metavar="FILE", help="the data dictionary, with --table")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, privacy_errors.InputError | risk_errors.InputError):
+        return 2, error.message
+    if isinstance(error, privacy_errors.VerificationError) and error.code == "rolled-back":
+        return 4, error.message
+    if isinstance(error, privacy_errors.MisuseError | risk_errors.MisuseError):
+        return 1, f"internal error: {error.message} ({_place(error)})"
+    if isinstance(error, privacy_errors.PrivacyError | risk_errors.RiskError):
+        return 1, error.message
+    if isinstance(error, OSError):
+        return 2, _explain_system(error)
+    if isinstance(error, sqlite3.OperationalError):
+        return 2, f"the state folder's database cannot be used: {error}"
+    if isinstance(error, MemoryError):
+        return 1, "out of memory"
+    # An unforeseen error's own text may quote a row, so only its kind and place are shown.
+    return 1, f"internal error: {type(error).__name__} ({_place(error)})"
+
+
+def _explain_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}the disk is full; make room and start again"
+    return f"{where}{(error.strerror or type(error).__name__).lower()}"
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent.parent == Path(__file__).parent.parent] or frames
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "unknown place"
