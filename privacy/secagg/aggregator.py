@@ -88,10 +88,10 @@ class Aggregator:
 
     # -- what the shell calls ----------------------------------------------------------------------------------------
 
-    def charter(self) -> list[Downlink]:
-        """Give every member the manifest with the final roster."""
+    def charter(self, roster: Roster) -> list[Downlink]:
+        """Give these members the manifest with its final roster."""
         at = Address(self.manifest.job, manifest_sha256=self._sha256)
-        return self._broadcast(say.Charter(self.manifest.encode()), at)
+        return self._broadcast(say.Charter(self.manifest.encode()), at, roster=roster)
 
     def assemble(self, roster: Roster) -> list[Downlink]:
         """Call these members together in a new epoch; whatever was under way is dropped."""
@@ -216,6 +216,11 @@ class Aggregator:
         if self.phase is Phase.REVEALING:
             return frozenset(self._current().survivors) - self._revealed
         return frozenset()
+
+    @property
+    def settled(self) -> bool:
+        """Say whether everything that opens the sum is here."""
+        return self.phase is Phase.SETTLED
 
     def certifiable(self) -> bool:
         """Say whether t votes are here for a cohort that lost somebody."""

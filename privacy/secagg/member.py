@@ -344,7 +344,11 @@ class Member:
         return value
 
     def _bitmap(self, survivors: tuple[str, ...]) -> str:
-        return "".join("1" if seat.member in survivors else "0" for seat in self.manifest.seats)
+        # One bit a seat of the manifest, the first seat in the highest bit of the first byte.
+        seats = self.manifest.seats
+        bits = sum(1 << (len(seats) - 1 - at) for at, seat in enumerate(seats) if seat.member in survivors)
+        width = (len(seats) + 7) // 8
+        return (bits << (8 * width - len(seats))).to_bytes(width, "big").hex()
 
     def _outgoing(
         self,
@@ -366,6 +370,6 @@ class Member:
             protection=protection,
             message=encode_packet(packet),
             payload_sha256=envelope.payload_sha256,
-            record=dict(record or {}),
+            record={"epoch": at.epoch, "manifest_sha256": self._sha256.hex(), **(record or {})},
         )
         return outgoing, envelope.raw

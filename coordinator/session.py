@@ -1,0 +1,274 @@
+"""Run one job to its end: call members together, open rounds, and decide what to do when somebody is lost.
+
+It adds nothing itself (`privacy.secagg.aggregator` does) and opens no socket (the service hands it a hub). Theory: a
+loop over rounds; each phase ends when everybody answered, or when those who have not are lost. A loss in the first
+round shrinks the cohort; a later one pauses the job for `rejoin_s`, then asks the others to go on without the lost for
+good, which each bank's permit allows or not. Every way out is a final state with a reason.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordinator.presence import Presence
+from privacy import messages as say
+from privacy.envelope import COORDINATOR, Address, open_envelope
+from privacy.errors import PeerError, PrivacyError, RefusalError
+from privacy.keys import IdentityKey
+from privacy.manifest import Manifest
+from privacy.roster import MIN_MEMBERS, Roster
+from privacy.secagg.aggregator import Aggregator, Downlink, OpenedRound, Phase
+from privacy.secagg.replay import Replay
+from privacy.wire import Packet
+
+__all__ = ["Desk", "JobSession", "RoundNote"]
+
+_TICK_S = 0.25
+_MOST_RECOVERIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RoundNote:
+    """What is written down about a round.
+
+    name: the request's name. state: `closed` (the cohort is fixed, nothing has opened) or `opened`. upload_bytes: what
+    all members sent in this round. elapsed_ms: wall time since the round was opened.
+    """
+
+    number: int
+    epoch: int
+    position: int
+    name: str
+    state: str
+    survivors: tuple[str, ...]
+    upload_bytes: int
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the service lends a session.
+
+    send: queues bytes for a member. note_round, note_event: write to the store, durable on return. now: the loop's
+    monotonic clock in seconds.
+    """
+
+    send: Callable[[str, bytes], None]
+    note_round: Callable[[RoundNote], Any]
+    note_event: Callable[[str, Mapping[str, Any]], Any]
+    now: Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Tally:
+    upload_bytes: dict[str, int] = field(default_factory=dict)
+    round_ms: list[float] = field(default_factory=list)
+    smallest_cohort: int = 0
+    dropouts: int = 0
+
+
+class JobSession:
+    """Drive one job's aggregator with messages, time and losses."""
+
+    def __init__(self, manifest: Manifest, identity: IdentityKey, presence: Presence, desk: Desk) -> None:
+        self.manifest = manifest
+        self.aggregator = Aggregator(manifest, identity)
+        self.tally = _Tally()
+        self._presence = presence
+        self._desk = desk
+        self._boots: dict[str, bytes] = {}
+        self._banned: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        self._recoveries = 0
+        self._standing = manifest.roster
+        self._fixed = False
+        self._round_bytes = 0
+
+    # -- what the service reports ------------------------------------------------------------------------------------
+
+    def receive(self, member: str, packet: Packet, size: int) -> None:
+        """Take a member's packet; one that breaks the protocol bans the member from this job."""
+        self.tally.upload_bytes[member] = self.tally.upload_bytes.get(member, 0) + size
+        self._round_bytes += size
+        try:
+            envelope = open_envelope(packet.signed, self.manifest.identity_of)
+            if envelope.sender != member:
+                raise PeerError("sender-spoofed", f"{member} sent a message signed by {envelope.sender}")
+            if isinstance(envelope.message, say.Halt):
+                envelope.expect(Address(self.manifest.job, manifest_sha256=self.manifest.sha256()), COORDINATOR)
+                raise PeerError("halted", f"{member} stopped: {envelope.message.code}")
+            self._send(self.aggregator.receive(envelope, packet))
+        except PrivacyError as error:
+            self._banned[member] = error.message
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the session look again at who is here and what came."""
+        self._changed.set()
+
+    # -- the job -----------------------------------------------------------------------------------------------------
+
+    async def run(self, replay: Replay) -> None:
+        """Run every round that `replay` asks for; raises `RefusalError` with the reason if the job cannot go on."""
+        self._greet(self.manifest.roster.members)
+        await self._assemble(self.manifest.roster)
+        while not replay.done:
+            if await self._round(replay):
+                await asyncio.to_thread(replay.feed, self.aggregator.opened[-1].vector)
+                if self._standing != self.aggregator.roster and not replay.done:
+                    await self._assemble(self._standing)
+            else:
+                await self._recover()
+
+    def end(self, state: str, reason: str) -> None:
+        """Tell every member how the job ended."""
+        self._send(self.aggregator.end(state, reason[:512]))
+
+    async def _round(self, replay: Replay) -> bool:
+        """Run one round; False if it did not open and somebody is lost."""
+        started, self._round_bytes = self._desk.now(), 0
+        request, may_shrink = replay.request, not self._fixed
+        self._send(self.aggregator.open(request.encode(), replay.plan))
+        await self._gather(may_shrink)
+        if self.aggregator.pending() and not may_shrink:
+            return False
+        try:
+            downlinks = self.aggregator.close()
+        except PeerError:
+            return False
+        self._fixed, self._standing = True, Roster(self._survivors())
+        await self._note("closed", request.name, started)
+        self._send(downlinks)
+        await self._gather()
+        if self.aggregator.certifiable():
+            self._send(self.aggregator.certify())
+            await self._gather()
+        if not self.aggregator.settled:
+            return False
+        try:
+            await asyncio.to_thread(self.aggregator.finish)
+        except PeerError as error:
+            raise RefusalError("sum-unopened", f"round {len(self.aggregator.opened) + 1}: {error.message}") from None
+        await self._note("opened", request.name, started)
+        return True
+
+    async def _gather(self, may_shrink: bool = False) -> None:
+        """Wait until the phase has all it needs, or until those who are missing are lost."""
+        deadline = self._desk.now() + self.manifest.round_deadline_s
+        start = self.aggregator.phase
+        while self.aggregator.phase is start:
+            pending = self.aggregator.pending()
+            if not pending:
+                return
+            now = self._desk.now()
+            lost = self._lost(now)
+            enough = self.aggregator.certifiable() and not pending - lost
+            if now >= deadline:
+                for member in pending - lost:
+                    self._banned[member] = f"{member} did not answer within {self.manifest.round_deadline_s} s"
+            if enough or pending <= lost or now >= deadline:
+                return
+            if start is Phase.UPLOADING and lost and not may_shrink:
+                return  # in an exact job the cohort stands: without a lost member this round cannot close
+            await self._wait(min(_TICK_S, deadline - now))
+
+    async def _assemble(self, roster: Roster) -> None:
+        """Open an epoch over the roster, or recover from losing somebody while doing so."""
+        self._send(self.aggregator.assemble(roster))
+        while self.aggregator.phase is not Phase.READY:
+            before = self.aggregator.phase
+            await self._gather()
+            if self.aggregator.phase is before:
+                await self._recover()
+                return
+
+    async def _recover(self) -> None:
+        """Wait for the lost to come back, else go on without them if that is possible; ends in a ready epoch."""
+        self._recoveries += 1
+        if self._recoveries > _MOST_RECOVERIES:
+            raise RefusalError("recoveries-exhausted", f"members were lost {_MOST_RECOVERIES} times in one job")
+        lost = self._lost(self._desk.now())
+        if lost:
+            await self._event("job-paused", {"lost": sorted(lost), "rejoin_s": self.manifest.rejoin_s})
+            await self._await_return(lost)
+        gone = {
+            member
+            for member in self._standing.members
+            if member in self._banned or not self._presence.is_here(member, self._desk.now())
+        }
+        remaining = [member for member in self._standing.members if member not in gone]
+        if gone:
+            reasons = "; ".join(self._banned.get(member, f"{member} was lost") for member in sorted(gone))
+            if len(remaining) < MIN_MEMBERS:
+                raise RefusalError(
+                    "member-lost", f"{reasons}; {len(remaining)} members are left, at least {MIN_MEMBERS} are needed"
+                )
+            self.tally.dropouts += len(gone)
+            self._standing, self._fixed = Roster(tuple(remaining)), True
+            await self._event("members-excluded", {"lost": sorted(gone), "reasons": reasons})
+        self._greet(tuple(remaining))
+        await self._assemble(self._standing)
+        await self._event("job-resumed", {"epoch": self.aggregator.epoch, "members": remaining})
+
+    async def _await_return(self, lost: frozenset[str]) -> None:
+        until = self._desk.now() + self.manifest.rejoin_s
+        returning = lost - set(self._banned)
+        while returning and self._desk.now() < until:
+            if all(self._presence.is_here(member, self._desk.now()) for member in returning):
+                return
+            await self._wait(min(_TICK_S, max(0.0, until - self._desk.now())))
+
+    # -- small parts -------------------------------------------------------------------------------------------------
+
+    def _greet(self, members: tuple[str, ...]) -> None:
+        """Give the manifest, and every opened sum, to processes that do not know this job yet."""
+        charters = {downlink.to: downlink for downlink in self.aggregator.charter(self.manifest.roster)}
+        for member in members:
+            boot = self._presence.boots.get(member)
+            if boot is not None and self._boots.get(member) != boot:
+                self._boots[member] = boot
+                self._send([charters[member], *self.aggregator.catch_up(member)])
+
+    def _lost(self, now: float) -> frozenset[str]:
+        return frozenset(
+            member
+            for member in self.aggregator.roster.members
+            if member in self._banned or self._presence.is_lost(member, self._boots.get(member), now)
+        )
+
+    def _send(self, downlinks: list[Downlink]) -> None:
+        for downlink in downlinks:
+            self._desk.send(downlink.to, downlink.message)
+
+    def _survivors(self) -> tuple[str, ...]:
+        return self.aggregator.sum.survivors if self.aggregator.sum else ()
+
+    async def _wait(self, timeout_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), timeout_s)
+        except TimeoutError:
+            return
+        finally:
+            self._changed.clear()
+
+    async def _note(self, state: str, name: str, started: float) -> None:
+        elapsed_ms = (self._desk.now() - started) * 1000
+        if state == "opened":
+            past: OpenedRound = self.aggregator.opened[-1]
+            survivors, number, position = past.opened.survivors, past.opened.round, past.opened.position
+            self.tally.round_ms.append(elapsed_ms)
+            smallest = self.tally.smallest_cohort or len(survivors)
+            self.tally.smallest_cohort = min(smallest, len(survivors))
+            self.tally.dropouts += len(self.aggregator.roster) - len(survivors)
+        else:
+            survivors = self._survivors()
+            number, position = len(self.aggregator.opened) + 1, self.aggregator.position
+        note = RoundNote(
+            number, self.aggregator.epoch, position, name, state, survivors,
+            self._round_bytes, elapsed_ms,
+        )  # fmt: skip
+        await asyncio.to_thread(self._desk.note_round, note)
+
+    async def _event(self, kind: str, body: Mapping[str, Any]) -> None:
+        await asyncio.to_thread(self._desk.note_event, kind, body)
