@@ -1,0 +1,287 @@
+"""The coordinator's privacy log on disk: an SQLite file, and a high-water mark beside it.
+
+This module opens, locks and closes files and turns a disk's failures into one line; what an append writes is
+`privacy.log.journal`, how callers share a commit is `privacy.log.appender`. What is recorded, and the receipts, are
+`coordinator.receipt`. A node has its own store of the same files: the shells never import each other.
+
+Theory: WAL with `synchronous=FULL`, so an append that returned survives a crash and a power loss; one process holds
+the log (`flock`), one connection writes. The mark is written after every commit and synced every few seconds and at
+the end: a database that is smaller than its mark was put back from a backup, and going on from there would show the
+banks two histories, so it is refused.
+
+Files in the state directory: `log.db`, `log.mark`, `log.key` (0600), `log.vkey`, `origin`.
+"""
+
+import asyncio
+import fcntl
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from privacy.errors import InputError, VerificationError
+from privacy.log.appender import Appender, Surroundings
+from privacy.log.checkpoint import Checkpoint
+from privacy.log.instant import Instant
+from privacy.log.journal import PRAGMAS, SCHEMA, Batch, Journal, hash_reader, read_events, read_head
+from privacy.log.mark import MARK_BYTES, SLOT_BYTES, Mark, check_mark, decode_mark
+from privacy.log.note import NoteSigner
+from privacy.log.record import Author, Entry, Event
+from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
+
+__all__ = ["LogStore", "LogSettings", "load_log_key"]
+
+MARK_SYNC_US = 5_000_000
+_READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 10000")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Say which log this is, where it lies and what surrounds it.
+
+    Attributes:
+        directory: state directory; made with mode 0700 when absent.
+        author: origin, boot, actor and clock of all events.
+        signer: the log's own key (`load_log_key`).
+        software: name and version, for `log.opened`.
+        config_sha256: 64 hex digits over the configuration, for `log.opened`.
+        clock: reads wall clock (UTC microseconds) and monotonic clock.
+        random_bytes: gives so many fresh random bytes.
+    """
+
+    directory: Path
+    author: Author
+    signer: NoteSigner
+    software: str
+    config_sha256: str
+    clock: Callable[[], Instant]
+    random_bytes: Callable[[int], bytes] = os.urandom
+
+
+class LogStore:
+    """Append events durably and answer with proofs; safe to call from any thread."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        """Open the log, check it against its mark, and record `log.opened`.
+
+        Raises:
+            InputError: `log-in-use`, `log-unusable`, `log-key-mismatch` or `disk-full`.
+            VerificationError: `rolled-back`, `forked`, `log-damaged` or `mark-unreadable`; nothing is written then.
+        """
+        self._settings = settings
+        self._path = settings.directory / "log.db"
+        self._broken: InputError | None = None
+        self._mark = _MarkFile(settings.directory, settings.author.origin)
+        try:
+            self._database = self._connect(PRAGMAS)
+            self._reader = self._connect(_READ_PRAGMAS)
+            self._reader_lock = threading.Lock()
+            tree, last_us = self._load()
+            surroundings = Surroundings(settings.clock, settings.random_bytes, self._keep_mark)
+            self._appender = Appender(self._database, Journal(settings.author, settings.signer, tree), surroundings)
+            self.append([self._opened(tree, last_us)])
+        except sqlite3.Error as error:
+            self._mark.close()
+            raise _fault(self._path, error) from error
+        except BaseException:
+            self._mark.close()
+            raise
+
+    @property
+    def origin(self) -> str:
+        """Return the log's origin."""
+        return self._settings.author.origin
+
+    def append(self, entries: Sequence[Entry]) -> list[int]:
+        """Write the entries; on return they are durable, with the leaf index of each.
+
+        Raises:
+            InputError: `disk-full` (the log stays valid and later appends may succeed) or `log-unusable`.
+            MisuseError: `event-invalid`.
+        """
+        if self._broken:
+            raise self._broken
+        try:
+            return self._appender.append(entries)
+        except sqlite3.Error as error:
+            fault = _fault(self._path, error)
+            if fault.code == "log-unusable":
+                # After a failed write or sync nobody knows what the disk holds; only opening again finds out.
+                self._broken = fault
+            raise fault from error
+
+    async def record(self, entries: Sequence[Entry]) -> list[int]:
+        """Do what `append` does without blocking the event loop."""
+        return await asyncio.to_thread(self.append, entries)
+
+    def defer(self, entries: Sequence[Entry], receipts: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Let the entries and receipts (message id, bytes) ride on the next commit; a crash before it loses them."""
+        self._appender.defer(entries, receipts)
+
+    def flush(self) -> None:
+        """Make what was deferred durable; raises what `append` raises."""
+        try:
+            self._appender.flush()
+        except sqlite3.Error as error:
+            raise _fault(self._path, error) from error
+
+    def checkpoint(self) -> bytes:
+        """Return the newest signed checkpoint, a C2SP note."""
+        return self._appender.note
+
+    def events(self, start: int, stop: int) -> list[Event]:
+        """Return events `start` to `stop` - 1, as many as there are."""
+        with self._reader_lock:
+            return list(read_events(self._reader, start, stop))
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """Return the inclusion proof of leaf `index` in the tree of `size` leaves."""
+        with self._reader_lock:
+            return inclusion_proof(index, size, hash_reader(self._reader))
+
+    def consistency(self, old_size: int, size: int) -> list[bytes]:
+        """Return the proof that the tree of `old_size` leaves is a prefix of that of `size`."""
+        with self._reader_lock:
+            return consistency_proof(old_size, size, hash_reader(self._reader))
+
+    def close(self) -> None:
+        """Write what was deferred, note the orderly end in the mark, and release the log."""
+        try:
+            self.flush()
+            self._mark.keep(self._appender.head, clean=True, now_us=None)
+        finally:
+            self._reader.close()
+            self._database.close()
+            self._mark.close()
+
+    def _connect(self, pragmas: Sequence[str]) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        for pragma in pragmas:
+            connection.execute(pragma)
+        return connection
+
+    def _load(self) -> tuple[CompactTree, int | None]:
+        origin = self._settings.author.origin
+        for statement in SCHEMA:
+            self._database.execute(statement)
+        tree = read_head(self._database, self._settings.signer, origin)
+        mark = self._mark.stored
+        if mark is None:
+            if tree.size:
+                raise VerificationError("mark-missing", f"{self._path} holds records, but its log.mark is gone")
+            self._mark.keep(Checkpoint(origin, 0, EMPTY_ROOT), clean=False, now_us=None)
+            return tree, None
+        known = mark.size <= tree.size
+        check_mark(mark, origin, tree.size, root_at(mark.size, hash_reader(self._database)) if known else None)
+        newest = list(read_events(self._database, tree.size - 1, tree.size))
+        return tree, newest[0].utc_us if newest else None
+
+    def _opened(self, tree: CompactTree, last_us: int | None) -> Entry:
+        mark = self._mark.stored
+        gap_us = 0 if last_us is None else self._settings.clock().utc_us - last_us
+        body = {
+            "software": self._settings.software,
+            "config_sha256": self._settings.config_sha256,
+            "prev": {"size": tree.size, "root": tree.root().hex()},
+            "unclean": mark is not None and mark.size > 0 and not (mark.clean and mark.size == tree.size),
+            "gap_s": max(0, gap_us // 1_000_000),
+        }
+        return Entry("log.opened", body)
+
+    def _keep_mark(self, batch: Batch) -> None:
+        self._mark.keep(batch.checkpoint, clean=False, now_us=batch.instant.mono_us)
+
+
+class _MarkFile:
+    """The high-water mark's file, which is also the lock that keeps a second process out."""
+
+    def __init__(self, directory: Path, origin: str) -> None:
+        self._origin = origin
+        path = directory / "log.mark"
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise InputError("log-unusable", f"{path}: cannot be opened ({error.strerror})") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            content = os.pread(self._file, MARK_BYTES, 0)
+            self.stored = decode_mark(content) if content else None
+        except BlockingIOError:
+            os.close(self._file)
+            raise InputError("log-in-use", f"{directory}: another process writes this log; stop it first") from None
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._turn = self.stored.turn if self.stored else 0
+        self._synced_us = -MARK_SYNC_US
+        folder = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        os.fsync(folder)
+        os.close(folder)
+
+    def keep(self, head: Checkpoint, *, clean: bool, now_us: int | None) -> None:
+        """Write the head into the slot whose turn it is; sync when due, or at once when `now_us` is None."""
+        self._turn += 1
+        slot = Mark(self._turn, self._origin, head.size, head.root, clean).slot()
+        os.pwrite(self._file, slot, SLOT_BYTES * (self._turn % 2))
+        if now_us is None or now_us - self._synced_us >= MARK_SYNC_US:
+            os.fsync(self._file)
+            self._synced_us = self._synced_us if now_us is None else now_us
+
+    def close(self) -> None:
+        """Release the lock."""
+        os.close(self._file)
+
+
+def load_log_key(directory: Path, origin: str, random_bytes: Callable[[int], bytes] = os.urandom) -> NoteSigner:
+    """Read the log's signing key from the state directory; make it, its `log.vkey` and `origin` at the first start.
+
+    Raises:
+        InputError: `log-key-missing` when there is a log but no key, `secret-mode`, `log-key-format`, `log-unusable`.
+    """
+    path = directory / "log.key"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            if (directory / "log.db").exists():
+                raise InputError("log-key-missing", f"{path}: no such file, but there is a log; put its key back")
+            _write_new(path, random_bytes(32).hex().encode("ascii") + b"\n", 0o600)
+        mode = path.stat().st_mode & 0o777
+        content = path.read_bytes()
+        if mode & 0o077:
+            raise InputError("secret-mode", f"{path}: found mode {mode:04o}, expected 0600; run: chmod 600 {path}")
+        if not re.fullmatch(rb"[0-9a-f]{64}\n?", content):
+            raise InputError("log-key-format", f"{path}: found {len(content)} bytes, expected 64 hex digits")
+        signer = NoteSigner(origin, bytes.fromhex(content.decode("ascii")))
+        for name, text in (("log.vkey", signer.verifier().encode()), ("origin", origin)):
+            public = directory / name
+            if not public.exists():
+                _write_new(public, text.encode("ascii") + b"\n", 0o644)
+            elif public.read_text("utf-8").strip() != text:
+                raise InputError("log-key-mismatch", f"{public}: does not belong to {path} and origin {origin}")
+    except OSError as error:
+        raise InputError("log-unusable", f"{path}: cannot be used ({error.strerror})") from error
+    return signer
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    # A draft and a rename: a crash in between leaves no half key behind.
+    draft = path.with_name(path.name + ".draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.rename(path)
+
+
+def _fault(path: Path, error: sqlite3.Error) -> InputError:
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return InputError("disk-full", f"{path}: the disk is full; nothing is sent before the log can grow again")
+    return InputError("log-unusable", f"{path}: the log cannot be used ({error}); nothing is sent without it")
