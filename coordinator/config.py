@@ -3,6 +3,7 @@
     [consortium]  name                        appears in every member's certificate
     [listen]      grpc                        "host:port"; port 0 takes a free one
     [tls]         ca, certificate, key        PEM files; the key has mode 0600
+    [authority]?  key                         the CA's key (0600), if certificates are issued here
     [identity]    key                         Ed25519 seed file (0600)
     [storage]     url                         SQLAlchemy URL; a SQLite path is relative to this file
     [policy]      lost_after_s, rejoin_s, ... deadlines and the smallest network (every key has a default)
@@ -21,6 +22,7 @@ from coordinator.toml_file import RelativePath, Section, read_model
 
 __all__ = [
     "CONSORTIUM_NAME",
+    "AuthoritySettings",
     "ConsortiumSettings",
     "CoordinatorConfig",
     "IdentitySettings",
@@ -29,6 +31,7 @@ __all__ = [
     "StateSettings",
     "StorageSettings",
     "TlsSettings",
+    "check_address",
     "load",
 ]
 
@@ -38,7 +41,8 @@ _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-
 _SQLITE = "sqlite:///"
 
 
-def _address(value: str) -> str:
+def check_address(value: str) -> str:
+    """Return "host:port" as it is; raises `ValueError` unless the port is 0 to 65535."""
     match = _ADDRESS.fullmatch(value)
     if not match or int(match.group(1)) > 65535:
         raise ValueError('"host:port" with a port from 0 to 65535')
@@ -70,7 +74,7 @@ class ConsortiumSettings(Section):
 class ListenSettings(Section):
     """`[listen]`: the address that members dial."""
 
-    grpc: Annotated[str, AfterValidator(_address)] = "127.0.0.1:0"
+    grpc: Annotated[str, AfterValidator(check_address)] = "127.0.0.1:0"
 
 
 class TlsSettings(Section):
@@ -78,6 +82,12 @@ class TlsSettings(Section):
 
     ca: RelativePath
     certificate: RelativePath
+    key: RelativePath
+
+
+class AuthoritySettings(Section):
+    """`[authority]`: the CA's key (0600); absent where certificates come from elsewhere."""
+
     key: RelativePath
 
 
@@ -120,6 +130,7 @@ class CoordinatorConfig(Section):
     consortium: ConsortiumSettings
     listen: ListenSettings = ListenSettings()
     tls: TlsSettings
+    authority: AuthoritySettings | None = None
     identity: IdentitySettings
     storage: StorageSettings
     policy: PolicySettings = PolicySettings()

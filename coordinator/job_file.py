@@ -1,7 +1,7 @@
 """The job that an operator submits, read from `job.toml`.
 
-    [job]         recipe, purpose, seed, holdout, max_rows   what is trained, why, and within which bounds
-    [parameters]  ...                                        the recipe's own; it checks them itself
+    [job]         recipe, schema, purpose, seed, holdout, max_rows   what is trained, why, and within which bounds
+    [parameters]  ...                                                the recipe's own; it checks them itself
 
 This module knows no recipe. Theory: a job is plain values: it can name a recipe that the banks have installed and set
 its numbers, and nothing else; there is no place in it for code.
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from coordinator.toml_file import Section, read_model
+from coordinator.toml_file import RelativePath, Section, read_model
 
 __all__ = ["JobFile", "JobSettings", "load_job"]
 
@@ -45,15 +45,16 @@ def _parameters(value: dict[str, Any]) -> dict[str, Any]:
 class JobSettings(Section):
     """`[job]`: what is trained and within which bounds.
 
-    holdout: share of each member's rows kept for evaluation, 0.05 to 0.9. max_rows: most rows one member may count; the
-    fixed-point headroom is proved for it.
+    schema: the data dictionary, a path relative to the file. holdout: share of each member's rows kept for evaluation,
+    0.05 to 0.9. max_rows: most rows one member may count; the fixed-point headroom is proved for it.
     """
 
     recipe: Annotated[str, AfterValidator(_name)]
+    schema_file: RelativePath = Field(alias="schema")
     purpose: Annotated[str, AfterValidator(_name)] = "credit-risk-model"
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     holdout: float = Field(default=0.3, ge=0.05, le=0.9, allow_inf_nan=False)
-    max_rows: int = Field(default=2**20, ge=1, le=2**40)
+    max_rows: int = Field(default=2**20, ge=1, le=2**24)
 
     @property
     def holdout_ppm(self) -> int:

@@ -1,0 +1,158 @@
+"""The command `creditmesh-coordinator`: parse, run, and turn every error into one line and an exit code.
+
+    creditmesh-coordinator init DIR --name NAME [--listen HOST:PORT] [--host NAME ...]
+    creditmesh-coordinator enrol MEMBER --identity HEX --tls-key FILE --out FILE --config coordinator.toml
+    creditmesh-coordinator run --config coordinator.toml
+    creditmesh-coordinator submit JOB.toml --config coordinator.toml [--json]
+    creditmesh-coordinator jobs|members --config coordinator.toml [--json]
+
+Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 4 rolled back, 130 Ctrl-C. Theory: this is the one place
+where errors meet the operator, so no other module prints them. Whatever is heavy is imported by the command that needs
+it. What the commands do and print is in `coordinator.commands`.
+"""
+
+import argparse
+import errno
+import os
+import sqlite3
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from privacy import errors as privacy_errors
+from risk import errors as risk_errors
+
+__all__ = ["main"]
+
+PROGRAM = "creditmesh-coordinator"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing is raised but `SystemExit` by `--help`."""
+    try:
+        options = _parser().parse_args(arguments)
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader of our output went away, as in `... | head`; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        code, text = _explain(error)
+        print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr)
+        return code
+
+
+def _init(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.found(options.folder, options.name, options.listen, tuple(options.host))
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.enrol(options.config, options.member, options.identity, (options.tls_key, options.out))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from coordinator import config, state_folder
+
+    settings = config.load(options.config)
+    with state_folder.open_state(settings.state.dir):
+        from coordinator import service
+
+        return service.run(settings)
+
+
+def _submit(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.submit(options.config, options.job, options.json)
+
+
+def _jobs(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.jobs(options.config, options.json)
+
+
+def _members(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.members(options.config, options.json)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint as bad input."""
+        raise privacy_errors.InputError("usage", f"{message}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="The coordinator that relays and adds for a consortium of banks.")
+    kinds = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    init = kinds.add_parser("init", help="found a consortium: authority, keys and coordinator.toml")
+    init.add_argument("folder", type=Path, metavar="DIR")
+    init.add_argument("--name", required=True, help="the consortium's name: a-z, 0-9, _ and -")
+    init.add_argument("--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="default: %(default)s")
+    init.add_argument("--host", action="append", default=[], help="a name or address that members dial")
+    init.set_defaults(run=_init)
+    enrol = kinds.add_parser("enrol", help="issue a member's certificate and write the member down")
+    enrol.add_argument("member", metavar="MEMBER")
+    enrol.add_argument("--identity", required=True, metavar="HEX", help="its Ed25519 public key, 64 hex digits")
+    enrol.add_argument("--tls-key", required=True, type=Path, metavar="FILE", help="its P-256 public key, PEM")
+    enrol.add_argument("--out", required=True, type=Path, metavar="FILE", help="where its certificate is written")
+    enrol.set_defaults(run=_enrol)
+    run = kinds.add_parser("run", help="listen for members and run the jobs that wait")
+    run.set_defaults(run=_run)
+    submit = kinds.add_parser("submit", help="queue a job")
+    submit.add_argument("job", type=Path, metavar="JOB.toml")
+    submit.set_defaults(run=_submit)
+    jobs = kinds.add_parser("jobs", help="list jobs")
+    jobs.set_defaults(run=_jobs)
+    members = kinds.add_parser("members", help="list members")
+    members.set_defaults(run=_members)
+    for command in (enrol, run, submit, jobs, members):
+        command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
+    for command in (submit, jobs, members):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, privacy_errors.InputError | risk_errors.InputError):
+        return 2, error.message
+    if isinstance(error, privacy_errors.VerificationError) and error.code == "rolled-back":
+        return 4, error.message
+    if isinstance(error, privacy_errors.MisuseError | risk_errors.MisuseError):
+        return 1, f"internal error: {error.message} ({_place(error)})"
+    if isinstance(error, privacy_errors.PrivacyError | risk_errors.RiskError):
+        return 1, error.message
+    if isinstance(error, OSError):
+        return 2, _explain_system(error)
+    if isinstance(error, sqlite3.OperationalError):
+        return 2, f"a database in the state folder cannot be used: {error}"
+    if isinstance(error, MemoryError):
+        return 1, "out of memory"
+    return 1, f"internal error: {type(error).__name__} ({_place(error)})"
+
+
+def _explain_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}the disk is full; make room and start again"
+    return f"{where}{(error.strerror or type(error).__name__).lower()}"
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent.parent == Path(__file__).parent.parent] or frames
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "unknown place"

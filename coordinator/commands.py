@@ -1,0 +1,142 @@
+"""What the operator's commands do and print; each returns an exit code.
+
+This module runs no job and keeps no process; the running coordinator finds what is written here in the database.
+
+JSON of the commands, one document on standard output, times UTC in ISO 8601:
+
+    jobs     [{"id", "recipe", "state", "reason", "created", "ended" | null, "rounds": int, "models": [SHA256]}]
+    members  [{"id", "identity", "certificate_serial": HEX, "status"}]
+    submit   {"id"}
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from coordinator import config, consortium
+from coordinator.job_file import JobFile, load_job
+from coordinator.keys_file import read_public, write_new
+from coordinator.store import Job, Store
+from coordinator.toml_file import read_document
+from privacy.errors import InputError
+
+__all__ = ["enrol", "found", "jobs", "members", "spec_of", "submit"]
+
+
+def found(folder: Path, name: str, listen: str, hosts: tuple[str, ...]) -> int:
+    """Found a consortium in `folder` and print the authority's fingerprint."""
+    if not config.CONSORTIUM_NAME.fullmatch(name):
+        raise InputError("consortium-name", f"--name {name!r}: expected 1 to 63 of a-z, 0-9, _ and -")
+    try:
+        config.check_address(listen)
+    except ValueError as error:
+        raise InputError("listen-address", f"--listen {listen!r}: expected {error}") from None
+    founding = consortium.Founding(name, listen, ("127.0.0.1", "localhost", *hosts))
+    fingerprint = consortium.found(folder, founding, datetime.now(UTC))
+    print(f"founded {name} in {folder}\nfingerprint of its authority: {fingerprint}")
+    return 0
+
+
+def enrol(config_path: Path, member: str, identity: str, files: tuple[Path, Path]) -> int:
+    """Enrol a bank; files: where its TLS public key is, and where its certificate goes."""
+    settings = config.load(config_path)
+    public, out = files
+    if out.exists():
+        raise InputError("file-exists", f"{out}: exists already; it is never overwritten")
+    with _store(settings) as store:
+        bank = consortium.Enrolment(member, identity, read_public(public))
+        certificate = consortium.enrol(settings, store, bank, datetime.now(UTC))
+    write_new(out, certificate, 0o644)
+    print(f"enrolled {member}; certificate in {out}")
+    return 0
+
+
+def submit(config_path: Path, job_path: Path, as_json: bool) -> int:
+    """Check a job file and queue it; print its id."""
+    settings = config.load(config_path)
+    job = load_job(job_path)
+    spec = spec_of(job)
+    with _store(settings) as store:
+        job_id = store.add_job(job.job.recipe, spec)
+    print(json.dumps({"id": job_id}) if as_json else job_id)
+    return 0
+
+
+def spec_of(job: JobFile) -> dict[str, Any]:
+    """Return what is queued for a job file: `{"job": ..., "parameters": ..., "schema": ...}`, plain JSON values.
+
+    job: recipe, purpose, seed, holdout_ppm, max_rows. parameters: as in the file. schema: the parsed data dictionary's
+    document. Raises an `InputError` for an unknown recipe, parameters it does not take, or a bad schema.
+    """
+    from risk.catalogue import recipe
+    from risk.dictionary import parse_dictionary
+
+    schema = read_document(job.job.schema_file)
+    parse_dictionary(schema, str(job.job.schema_file))
+    recipe(job.job.recipe).parse_parameters(job.parameters)
+    names = ("recipe", "purpose", "seed", "holdout_ppm", "max_rows")
+    settings = {name: getattr(job.job, name) for name in names}
+    return {"job": settings, "parameters": dict(job.parameters), "schema": schema}
+
+
+def jobs(config_path: Path, as_json: bool) -> int:
+    """Print all jobs, oldest first."""
+    with _store(config.load(config_path)) as store:
+        listed = [_job(store, job) for job in store.jobs()]
+    _print(listed, ("id", "recipe", "state", "rounds", "created", "ended", "reason"), as_json)
+    return 0
+
+
+def members(config_path: Path, as_json: bool) -> int:
+    """Print all members by id."""
+    with _store(config.load(config_path)) as store:
+        listed = [
+            {
+                "id": member.id,
+                "identity": member.identity,
+                "certificate_serial": f"{member.certificate_serial:x}",
+                "status": member.status,
+            }
+            for member in store.members()
+        ]
+    _print(listed, ("id", "status", "identity"), as_json)
+    return 0
+
+
+@contextmanager
+def _store(settings: config.CoordinatorConfig) -> Iterator[Store]:
+    store = Store(settings.storage.url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _job(store: Store, job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "recipe": job.recipe,
+        "state": job.state,
+        "reason": job.reason,
+        "created": _moment(job.created),
+        "ended": None if job.ended is None else _moment(job.ended),
+        "rounds": len(store.rounds(job.id)),
+        "models": [model.sha256 for model in store.models(job.id)],
+    }
+
+
+def _moment(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _print(rows: list[Mapping[str, Any]] | list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    table = [columns, *(tuple("" if row[name] is None else str(row[name]) for name in columns) for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
