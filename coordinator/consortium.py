@@ -71,7 +71,7 @@ class Enrolment:
 
 
 def found(folder: Path, founding: Founding, now: datetime) -> str:
-    """Make authority, server certificate, identity and coordinator.toml in `folder`; return the authority's fingerprint.
+    """Make authority, server certificate, identity and coordinator.toml in `folder`; return its fingerprint.
 
     now: aware, UTC. The folder is made; raises `InputError` if it holds a coordinator already, so that no root is ever
     made twice.
