@@ -15,10 +15,13 @@ __all__ = ["MAX_MEMBERS", "MIN_MEMBERS", "Roster", "check_member_id"]
 MIN_MEMBERS = 4
 MAX_MEMBERS = 256
 _MEMBER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_COORDINATOR = "coordinator"  # signs under this name, so no member may bear it
 
 
 def check_member_id(member: str) -> str:
-    """Return the member's id, or raise `InputError` unless it is `[a-z0-9][a-z0-9_-]{0,62}`."""
+    """Return the member's id, or raise `InputError` unless it is `[a-z0-9][a-z0-9_-]{0,62}` and not `coordinator`."""
+    if member == _COORDINATOR:
+        raise InputError("member-id", f"no member may be called {member!r}: the coordinator signs under that name")
     if not _MEMBER_ID.fullmatch(member):
         raise InputError("member-id", f"member id {member!r} does not match [a-z0-9][a-z0-9_-]{{0,62}}")
     return member
