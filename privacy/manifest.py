@@ -6,6 +6,7 @@ stand in it and must be those of `privacy.roster`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = ["Manifest", "Seat", "decode_manifest"]
 
 _FORMAT = "creditmesh-manifest/1"
 _MAX_BYTES = 256 * 1024
+_JOB_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # it becomes the name of a folder
 _LIMITS = {
     "recipe_version": (1, 2**31),
     "max_rounds": (1, 100_000),
@@ -75,6 +77,8 @@ class Manifest:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise PeerError("manifest-range", f"manifest {name} is outside {low} to {high}")
+        if not _JOB_ID.fullmatch(self.job):
+            raise PeerError("manifest-job", "manifest job does not match [a-z0-9][a-z0-9_-]{0,62}")
         if len({seat.identity for seat in self.seats}) != len(self.seats):
             raise PeerError("manifest-seats", "two seats of the manifest share one identity")
         _ = self.roster
@@ -107,7 +111,8 @@ class Manifest:
             "colluders": roster.colluders,
             "smallest_cohort": roster.smallest_cohort,
         }
-        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return text.encode("ascii")
 
     def sha256(self) -> bytes:
         """Return H(M), 32 bytes."""
@@ -129,10 +134,11 @@ def decode_manifest(raw: bytes) -> Manifest:
         if not all(isinstance(document[name], str) for name in texts) or not isinstance(document["parameters"], dict):
             raise PeerError("manifest-types", "manifest holds a value of the wrong type")
         manifest = Manifest(seats=seats, **document)
+        canonical = manifest.encode() == raw
     except PrivacyError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise PeerError("manifest-malformed", "manifest is not the JSON object that was expected") from None
-    if any(len(seat.identity) != 32 for seat in seats) or manifest.encode() != raw:
+    if any(len(seat.identity) != 32 for seat in seats) or not canonical:
         raise PeerError("manifest-canonical", "manifest bytes are not canonical, or its thresholds are not derived")
     return manifest
