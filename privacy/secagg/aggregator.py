@@ -146,7 +146,9 @@ class Aggregator:
         """Open the sum, append it to the transcript and return it, (length,) int64."""
         self._in(Phase.SETTLED)
         total = self._current()
+        self.phase, self.sum = Phase.READY, None  # the position is over, also if it does not open
         words = total.open()
+        numbers = total.plan.decode(words)
         vector = total.plan.to_bytes(words)
         opened = say.Opened(
             self.epoch, self.position, self._round, total.survivors, self._headers_sha256, sha256(vector)
@@ -155,8 +157,7 @@ class Aggregator:
         agreements = tuple(self._agreements[member] for member in self.roster.members)
         self._transcript = bind.next_transcript(self._transcript, total.bound, self._cohort, opened.sum_sha256)
         self.opened.append(OpenedRound(opened, self._root, agreements, headers, vector))
-        self.phase, self.sum = Phase.READY, None
-        return total.plan.decode(words)
+        return numbers
 
     def catch_up(self, member: str) -> list[Downlink]:
         """Give a member that came back every opened sum, in order."""
@@ -192,10 +193,10 @@ class Aggregator:
         step = steps.get(envelope.kind)
         if step is None:
             raise PeerError("kind-unexpected", f"{envelope.sender} sent a {envelope.kind} in a running job")
-        if envelope.sender not in self.roster:
-            raise PeerError("member-excluded", f"{envelope.sender} is not in the current epoch")
         if (envelope.address.epoch, envelope.address.position) < (self.epoch, self._expected_position(envelope.kind)):
             return []
+        if envelope.sender not in self.roster:
+            raise PeerError("member-excluded", f"{envelope.sender} is not in the current epoch")
         return step(envelope, packet)
 
     def identity_of(self, member: str) -> bytes:
@@ -266,10 +267,10 @@ class Aggregator:
         assert isinstance(message, say.Consent)  # the kind says so
         if envelope.sender not in total.survivors or not same_bytes(message.cohort_sha256, self._cohort):
             raise PeerError("consent-cohort", f"{envelope.sender} votes for another cohort")
-        if not total.lost:
-            total.take_shares(envelope.sender, message.shares)
-        elif message.shares:
+        if message.shares and total.lost:
             raise PeerError("consent-shares", f"{envelope.sender} gives shares before a certificate")
+        if message.shares:
+            total.take_shares(envelope.sender, message.shares)
         self._votes.setdefault(envelope.sender, envelope.raw)
         if not total.lost and len(total.shared) >= self.roster.threshold:
             self.phase = Phase.SETTLED
@@ -281,10 +282,11 @@ class Aggregator:
         envelope.expect(self._here(), COORDINATOR)
         total, message = self._current(), envelope.message
         assert isinstance(message, say.Reveal)  # the kind says so
-        total.take_shares(envelope.sender, message.shares)
         total.take_seeds(envelope.sender, message.seeds)
+        if message.shares:
+            total.take_shares(envelope.sender, message.shares)
         self._revealed.add(envelope.sender)
-        if not self.pending():
+        if not self.pending() and len(total.shared) >= self.roster.threshold:
             self.phase = Phase.SETTLED
         return []
 

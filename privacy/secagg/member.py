@@ -60,6 +60,7 @@ class Member:
         self._epoch: Epoch | None = None
         self._at: Position | None = None
         self._open: tuple[Envelope, Packet] | None = None
+        self.blamed: dict[str, str] = {}
 
     # -- set-up of an epoch ---------------------------------------------------------------------------------------
 
@@ -68,14 +69,17 @@ class Member:
 
         Returns the last opened sum too if this member has not seen it yet; the caller feeds it to the generator.
         """
+        self._in(tuple(state for state in State if state is not State.ENDED), "assemble")
         number = envelope.address.epoch
         at = Address(self.manifest.job, number, manifest_sha256=self._sha256)
         message = self._take(envelope, say.Assemble, at)
         if number <= self.epoch_number:
             raise PeerError("epoch-order", f"epoch {number} after {self.epoch_number}, expected a later one")
-        fresh = self._previous(message.previous, packet)
         roster = Roster(message.roster)
-        self._check_cohort(roster)
+        shrunk = self._check_cohort(roster)
+        fresh = self._previous(message.previous, packet)
+        if shrunk:
+            self.history.exclude(roster.members)
         self._epoch, self._at, self._open = None, None, None
         self.epoch_number, self._roster = number, roster
         self._agreement = AgreementKey.from_random(self._rules.random_bytes(32))
@@ -89,7 +93,7 @@ class Member:
         self._in(State.AGREEING, "setups")
         self._take(envelope, say.Setups, self._address())
         roster, agreement = self._require(self._roster), self._require(self._agreement)
-        publics = parse_setups(roster, packet.attachments, self._address(), self._identity_of)
+        publics = parse_setups(roster, packet.attachments, self._address(), self.manifest.identity_of)
         if packet.attachments[roster.index(self._rules.own)] != self._own_setup:
             raise PeerError("setup-replaced", "the coordinator shows another set-up than the one we sent")
         self._root = bind.agreement_root(self._sha256, self.epoch_number, self.history.transcript, packet.attachments)
@@ -103,7 +107,8 @@ class Member:
         """Check that every member signed the same root; nothing starts before."""
         self._in(State.AGREED, "ready")
         self._take(envelope, say.Ready, self._address(self._root))
-        check_agreements(self._require(self._roster), packet.attachments, self._address(self._root), self._identity_of)
+        here = self._address(self._root)
+        check_agreements(self._require(self._roster), packet.attachments, here, self.manifest.identity_of)
         self.state = State.WAITING
 
     # -- a round ---------------------------------------------------------------------------------------------------
@@ -114,19 +119,19 @@ class Member:
         The caller feeds a returned sum to the recipe's generator and then calls `derive`.
         """
         self._in((State.WAITING, State.UPLOADED, State.VOTED, State.REVEALED), "open")
-        epoch = self._require(self._epoch)
-        message = envelope.message
-        if not isinstance(message, say.Open):
-            raise PeerError("envelope-kind", f"a {envelope.kind} where an open was expected")
+        epoch, at = self._require(self._epoch), envelope.address
+        # The binding alone waits for `derive`: it covers a request that this member has yet to derive.
+        message = self._take(envelope, say.Open, self._address(self._root, at.position, at.binding))
         if not 1 <= message.round <= self.manifest.max_rounds:
             raise PeerError("round-range", f"round {message.round}, expected 1 to {self.manifest.max_rounds}")
-        if envelope.address.position <= epoch.position:
-            raise PeerError("position-order", f"position {envelope.address.position} after {epoch.position}")
-        fresh = self._previous(message.previous, packet)
-        if message.round != self.history.rounds + 1:
+        if at.position <= epoch.position:
+            raise PeerError("position-order", f"position {at.position} after {epoch.position}")
+        known = message.previous is None or self.history.known(message.previous)
+        if message.round != self.history.rounds + (1 if known else 2):
             raise PeerError("round-order", f"round {message.round} after {self.history.rounds} opened sums")
         if self.history.cohort is not None and self.history.cohort != epoch.roster.members:
             raise RefusalError("cohort-epoch", "an exact job goes on with a changed cohort in a new epoch only")
+        fresh = self._previous(message.previous, packet)
         self._open, self._at = (envelope, packet), None
         self.state = State.OPENED
         return fresh
@@ -179,11 +184,14 @@ class Member:
         for sender, box in zip(message.survivors, message.boxes, strict=True):
             if sender == self._rules.own:
                 at.shares[sender] = at.own_share
-            else:
+                continue
+            try:
                 at.shares[sender] = take_share(box, place, sender, headers[sender], self._require(at.keys))
+            except PeerError as error:
+                self.blamed[sender] = error.code
         cohort = bind.cohort_digest(at.bound, message.survivors, message.headers_sha256)
-        whole = message.survivors == epoch.roster.members
-        shares = tuple(say.Share(owner, at.shares[owner]) for owner in message.survivors) if whole else ()
+        at.survivors, at.cohort, at.headers_sha256 = message.survivors, cohort, message.headers_sha256
+        shares = self._shares(at) if message.survivors == epoch.roster.members else ()
         record = {
             "position": at.number,
             "ask_sha256": self.history.ask_sha256.hex(),
@@ -193,7 +201,6 @@ class Member:
         outgoing, _ = self._outgoing(
             say.Consent(cohort, shares), self._address(self._root, at.number, at.bound), "vote", record
         )
-        at.survivors, at.cohort, at.headers_sha256 = message.survivors, cohort, message.headers_sha256
         self.history.vote(at.round, Vote(message.survivors, cohort))
         self.state = State.VOTED
         return outgoing
@@ -213,10 +220,7 @@ class Member:
             packet.attachments, here, (at.survivors, at.cohort), epoch.roster.threshold, self._identity_in_epoch
         )
         keys = self._require(at.keys)
-        reveal = say.Reveal(
-            tuple(say.Share(owner, at.shares[owner]) for owner in at.survivors),
-            tuple(say.PairSeed(member, keys.mask[member]) for member in lost),
-        )
+        reveal = say.Reveal(self._shares(at), tuple(say.PairSeed(member, keys.mask[member]) for member in lost))
         record = {"position": at.number, "cohort_sha256": at.cohort.hex(), "cohort": self._bitmap(at.survivors)}
         outgoing, _ = self._outgoing(reveal, here, "share", record)
         self.state = State.REVEALED
@@ -242,13 +246,14 @@ class Member:
         here = Address(self.manifest.job, opened.epoch, opened.position, self._sha256, message.agreement_root)
         envelope.expect(here, self._rules.own)
         agreements, headers = packet.attachments[:split], packet.attachments[split:]
-        signers = tuple(open_envelope(raw, self._identity_of).sender for raw in agreements)
-        roster = Roster(signers)
-        at = replace(here, position=0)
-        check_agreements(roster, agreements, at, self._identity_of)
+        roster = Roster(tuple(open_envelope(raw, self.manifest.identity_of).sender for raw in agreements))
+        check_agreements(roster, agreements, replace(here, position=0), self.manifest.identity_of)
+        self._check_size(opened.survivors, roster)
         ask_sha256 = bind.ask_digest(ask)
         bound = bind.binding(message.agreement_root, opened.position, opened.round, ask_sha256, self.history.transcript)
-        parse_headers(opened.survivors, headers, replace(here, binding=bound), (roster, plan), self._identity_of)
+        here = replace(here, binding=bound)
+        parse_headers(opened.survivors, headers, here, (roster, plan), self.manifest.identity_of)
+        plan.from_bytes(packet.vector)
         self.epoch_number = max(self.epoch_number, opened.epoch)
         return self.history.take(opened, packet.vector, headers, bound)
 
@@ -265,28 +270,33 @@ class Member:
         if at is None or at.number != opened.position or opened.epoch != self.epoch_number or not at.cohort:
             raise PeerError("previous-unknown", f"the sum of position {opened.position} is not one we voted on")
         self._check_headers(opened.survivors, opened.headers_sha256, packet.attachments)
+        self._require(at.plan).from_bytes(packet.vector)
         return self.history.take(opened, packet.vector, packet.attachments, at.bound)
 
-    def _check_cohort(self, roster: Roster) -> None:
+    def _check_cohort(self, roster: Roster) -> bool:
+        """Say whether the roster lacks members of the standing cohort; refuse what the permit does not allow."""
         standing = self.history.cohort or self.manifest.roster.members
         if self._rules.own not in roster or not set(roster.members) <= set(standing):
             raise RefusalError("cohort-changed", "an epoch may only run over the standing cohort, this member in it")
         lost = frozenset(standing) - set(roster.members)
         if lost:
             self._rules.may_exclude(lost)
-            self.history.exclude(roster.members)
+        return bool(lost)
 
     def _check_vote(self, survivors: tuple[str, ...]) -> None:
         roster = self._require(self._epoch).roster
         if self._rules.own not in survivors or not set(survivors) <= set(roster.members):
             raise PeerError("cohort-stranger", "a cohort lacks this member or names one outside the roster")
+        self._check_size(survivors, roster)
+        if self.history.cohort is not None and self.history.cohort != survivors:
+            raise RefusalError("cohort-changed", "the cohort of an exact job is fixed by the first vote")
+
+    def _check_size(self, survivors: tuple[str, ...], roster: Roster) -> None:
         if len(survivors) < roster.smallest_cohort:
             raise RefusalError(
                 "cohort-too-small",
                 f"a cohort of {len(survivors)}, expected at least {roster.smallest_cohort} of {len(roster)}",
             )
-        if self.history.cohort is not None and self.history.cohort != survivors:
-            raise RefusalError("cohort-changed", "the cohort of an exact job is fixed by the first vote")
 
     def _check_headers(
         self, survivors: tuple[str, ...], digest: bytes, attachments: tuple[bytes, ...]
@@ -295,7 +305,8 @@ class Member:
         if not same_bytes(bind.headers_digest(attachments), digest):
             raise PeerError("headers-digest", "the attached headers are not those that are named")
         here = self._address(self._root, at.number, at.bound)
-        headers = parse_headers(survivors, attachments, here, (roster, self._require(at.plan)), self._identity_of)
+        seats = (roster, self._require(at.plan))
+        headers = parse_headers(survivors, attachments, here, seats, self.manifest.identity_of)
         if self._rules.own in survivors and attachments[survivors.index(self._rules.own)] != at.own_header:
             raise PeerError("header-replaced", "the coordinator shows another header than the one we sent")
         return headers
@@ -304,10 +315,7 @@ class Member:
 
     def receive(self, raw: bytes) -> Envelope:
         """Open a message of the coordinator's, its signature checked."""
-        envelope = open_envelope(raw, self._identity_of)
-        if envelope.sender != COORDINATOR:
-            raise PeerError("envelope-sender", f"{envelope.sender} speaks where only the coordinator may")
-        return envelope
+        return open_envelope(raw, self._coordinator_only)
 
     def halt(self, code: str) -> Outgoing:
         """Say that this member cannot go on, and forget all keys."""
@@ -316,8 +324,10 @@ class Member:
         at = Address(self.manifest.job, manifest_sha256=self._sha256)
         return self._outgoing(say.Halt(code), at, "signed", None)[0]
 
-    def _identity_of(self, sender: str) -> bytes:
-        return self._rules.coordinator if sender == COORDINATOR else self.manifest.identity_of(sender)
+    def _coordinator_only(self, sender: str) -> bytes:
+        if sender != COORDINATOR:
+            raise PeerError("envelope-sender", f"{sender!r} speaks where only the coordinator may")
+        return self._rules.coordinator
 
     def _identity_in_epoch(self, sender: str) -> bytes:
         if sender not in self._require(self._roster):
@@ -342,6 +352,12 @@ class Member:
         if value is None:
             raise MisuseError("state-missing", f"nothing to work on while {self.state.value}")
         return value
+
+    def _shares(self, at: Position) -> tuple[say.Share, ...]:
+        # Shares go out for the whole cohort or not at all: a bad box leaves the round to the others' shares.
+        if len(at.shares) < len(at.survivors):
+            return ()
+        return tuple(say.Share(owner, at.shares[owner]) for owner in at.survivors)
 
     def _bitmap(self, survivors: tuple[str, ...]) -> str:
         # One bit a seat of the manifest, the first seat in the highest bit of the first byte.
