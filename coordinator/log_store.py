@@ -83,7 +83,7 @@ class LogStore:
             surroundings = Surroundings(settings.clock, settings.random_bytes, self._keep_mark)
             self._appender = Appender(self._database, Journal(settings.author, settings.signer, tree), surroundings)
             self.append([self._opened(tree, last_us)])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._mark.close()
             raise _fault(self._path, error) from error
         except BaseException:
@@ -158,6 +158,8 @@ class LogStore:
             self._mark.close()
 
     def _connect(self, pragmas: Sequence[str]) -> sqlite3.Connection:
+        # SQLite would make the file readable by all; its write-ahead log takes over the mode.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         for pragma in pragmas:
             connection.execute(pragma)
@@ -280,7 +282,7 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
     draft.rename(path)
 
 
-def _fault(path: Path, error: sqlite3.Error) -> InputError:
+def _fault(path: Path, error: sqlite3.Error | OSError) -> InputError:
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary == sqlite3.SQLITE_FULL:
         return InputError("disk-full", f"{path}: the disk is full; nothing is sent before the log can grow again")
