@@ -128,8 +128,8 @@ def roc(curves: Sequence[tuple[str, Curves]], language: Language) -> str:
     figure, axes = _figure(4.2)
     axes.plot([0, 1], [0, 1], color="#9aa3af", linewidth=1, linestyle=(0, (2, 2)))
     for (recipe, curve), (colour, dashes) in zip(curves, RECIPE_STYLES, strict=False):
-        caught, refused = _cumulative(curve.bads), _cumulative(curve.goods)
-        axes.plot(refused, caught, color=colour, linestyle=dashes, linewidth=2, label=say(recipe, language))
+        look = {"color": colour, "linestyle": dashes, "linewidth": 2}
+        axes.plot(curve.goods_share, curve.bads_share, label=say(recipe, language), **look)
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=say("goods_refused", language), ylabel=say("bads_caught", language))
     axes.legend(loc="lower right")
     return _svg(figure)
@@ -138,13 +138,13 @@ def roc(curves: Sequence[tuple[str, Curves]], language: Language) -> str:
 def ks(curve: Curves, language: Language) -> str:
     """Draw both cumulative shares against the share of applicants, worst first, and mark their largest distance."""
     figure, axes = _figure(4.2)
-    caught, refused = _cumulative(curve.bads), _cumulative(curve.goods)
-    share = _cumulative(curve.bads + curve.goods)
+    caught, refused = curve.bads_share, curve.goods_share
+    share = (caught * curve.bads + refused * (curve.rows - curve.bads)) / curve.rows
     axes.plot(share, caught, color=COLOURS["mixed"], linewidth=2, label=say("bads_cumulative", language))
     axes.plot(share, refused, color=COLOURS["network"], linewidth=2, label=say("goods_cumulative", language))
-    widest = int(np.argmax(caught - refused))
+    widest = int(np.argmax(np.abs(caught - refused)))
     axes.plot([share[widest]] * 2, [refused[widest], caught[widest]], color=COLOURS["ink"], linewidth=1.2)
-    distance = float(caught[widest] - refused[widest])
+    distance = float(abs(caught[widest] - refused[widest]))
     middle = float(caught[widest] + refused[widest]) / 2
     axes.annotate(f"KS {distance:.3f}", (float(share[widest]), middle), (6, 0), textcoords="offset points")
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=say("applicants_worst_first", language))
@@ -155,14 +155,14 @@ def ks(curve: Curves, language: Language) -> str:
 def calibration(curves: Sequence[tuple[str, Curves]], language: Language) -> str:
     """Draw the observed bad rate against the predicted PD, with 95 % Wilson intervals."""
     figure, axes = _figure(4.2)
-    tops = [float(np.max(np.maximum(curve.pd_predicted, curve.pd_observed))) for _, curve in curves]
+    tops = [float(np.max(np.maximum(curve.group_pd, curve.group_observed))) for _, curve in curves]
     top = max(tops, default=1.0) * 1.12
     axes.plot([0, top], [0, top], color="#9aa3af", linewidth=1, linestyle=(0, (2, 2)))
     for (recipe, curve), (colour, dashes) in zip(curves, RECIPE_STYLES, strict=False):
-        low, high = _wilson(curve.pd_bads, curve.pd_rows)
-        axes.vlines(curve.pd_predicted, low, high, color=colour, linewidth=1, alpha=0.55)
+        low, high = _wilson(curve.group_bads, curve.group_rows)
+        axes.vlines(curve.group_pd, low, high, color=colour, linewidth=1, alpha=0.55)
         look = {"color": colour, "linestyle": dashes, "marker": "o", "markersize": 5, "linewidth": 1.2}
-        axes.plot(curve.pd_predicted, curve.pd_observed, label=say(recipe, language), **look)
+        axes.plot(curve.group_pd, curve.group_observed, label=say(recipe, language), **look)
     axes.set(xlim=(0, top), ylim=(0, top), xlabel=say("predicted", language), ylabel=say("observed", language))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0))
@@ -210,12 +210,6 @@ def _name_banks(axes: Any, banks: Sequence[str], places: np.ndarray) -> None:
     axes.set_ylim(-0.6, len(banks) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
-
-
-def _cumulative(counts: np.ndarray) -> np.ndarray:
-    total = counts.sum()
-    steps = np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64)])
-    return steps / total if total else steps
 
 
 def _wilson(bads: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -67,7 +67,8 @@ def _widest(view: RunView) -> int:
 
 
 def _groups(curves: Curves) -> Iterator[tuple[float, float, int]]:
-    rows = zip(curves.pd_predicted.tolist(), curves.pd_observed.tolist(), curves.pd_rows.tolist(), strict=True)
+    columns = (curves.group_pd, curves.group_observed, curves.group_rows)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
     return iter(rows)
 
 

@@ -58,20 +58,27 @@ class BankRow:
     market: Contrast | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Curves:
-    """Hold what the secure histogram of the hold-out scores shows, from the riskiest bin to the safest.
+    """Hold what the network's secure histogram of hold-out scores shows.
 
-    bads, goods: (bins,) int64 rows. pd_predicted, pd_observed: (groups,) float64, 0 to 1. pd_bads, pd_rows: (groups,)
-    int64.
+    rows, bads: of the whole hold-out. goods_share, bads_share: (edges,) float64, shares above each score edge from the
+    riskiest to the safest, 0 to 1. group_rows, group_bads: (groups,) int64 by predicted PD. group_pd: (groups,) mean
+    predicted PD.
     """
 
-    bads: np.ndarray
-    goods: np.ndarray
-    pd_predicted: np.ndarray
-    pd_observed: np.ndarray
-    pd_bads: np.ndarray
-    pd_rows: np.ndarray
+    rows: int
+    bads: int
+    goods_share: np.ndarray
+    bads_share: np.ndarray
+    group_rows: np.ndarray
+    group_bads: np.ndarray
+    group_pd: np.ndarray
+
+    @property
+    def group_observed(self) -> np.ndarray:
+        """Return the bad rate of each group, (groups,) float64."""
+        return self.group_bads / self.group_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +96,14 @@ class RecipeView:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Hold one bin of a field: its label in both languages, share of rows and bad rate (0 to 1), WOE and points."""
+    """Hold one bin of a field: its label in both languages, share of rows and bad rate (0 to 1; None where the
+    network did not ask for labels), WOE and points.
+    """
 
     label_en: str
     label_zh: str
     share: float
-    bad_rate: float
+    bad_rate: float | None
     woe: float
     points: int
 

@@ -1,0 +1,133 @@
+"""Work out what only a demo can: figures over all members' rows, which no party of a real network could compute.
+
+It sees every table, so nothing here is part of the product. Theory: a bank's own model on all members' hold-out rows
+says what it knows of borrowers it does not serve; differences of two AUCs on the same rows carry the interval of
+DeLong, DeLong and Clarke-Pearson (1988), so a small bank's lucky hold-out is not called a gain. Pooled training is the
+same recipe on one book that holds every row, with the same rows held out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from creditmesh_demo.page.view import BankRow, Contrast
+from risk.card import Scorecard
+from risk.head import Head
+from risk.job import Book, JobOutcome, JobSpec, contribute, rounds
+from risk.metrics import auc, auc_deviation
+from risk.model import Model
+from risk.recipe import run_plain
+from risk.split import Split
+from risk.table import concatenate
+
+__all__ = ["BankModels", "Market", "coefficient_difference", "judge", "pooled_book", "train_pooled"]
+
+WIDTH_95 = 1.959964
+FIGURES = tuple(f"{figure}_{model}" for figure in ("auc", "ks") for model in ("own", "network", "mixed"))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class BankModels:
+    """Hold what one bank took home."""
+
+    own: Model
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Hold the banks' rows of a result table and the network model's exact AUC on all hold-out rows."""
+
+    banks: tuple[BankRow, ...]
+    auc_exact: float | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Rows:
+    """Hold-out rows of one bank or of all: target and the network's logit, both (n_rows,)."""
+
+    target: np.ndarray
+    network: np.ndarray
+
+
+def judge(
+    books: Mapping[str, Book],
+    network: Model,
+    models: Mapping[str, BankModels],
+    reported: Mapping[str, Mapping[str, object]],
+) -> Market:
+    """Judge every bank's models on its own hold-out rows and on those of all books.
+
+    books: of every member whose rows stand behind the network's figures. models, reported: of the members that ended
+    the job, reported as they wrote it into result.json; a member without either gets None for its figures.
+    """
+    holdouts = {member: book.table.select(book.rows("holdout")) for member, book in books.items()}
+    whole = concatenate(list(holdouts.values()))
+    market = _Rows(whole.target, network.logit(whole))
+    banks = []
+    for member, book in books.items():
+        figures: dict[str, object] = dict.fromkeys(FIGURES)
+        figures |= {"rows_train": len(book.rows("train")), "rows_test": holdouts[member].rows, "chosen": None}
+        figures |= {"auc_own_market": None, **reported.get(member, {})}
+        row = BankRow(member, figures, None, None, None)
+        if member in models:
+            own_market = models[member].own.logit(whole)
+            figures["auc_own_market"] = auc(whole.target, own_market)
+            own = models[member].own.logit(holdouts[member])
+            rows = _Rows(holdouts[member].target, network.logit(holdouts[member]))
+            mixed = models[member].head.logit(rows.network, own)
+            row = BankRow(
+                member,
+                figures,
+                own_network=_contrast(rows.target, rows.network, own),
+                own_mixed=_contrast(rows.target, mixed, own),
+                market=_contrast(market.target, market.network, own_market),
+            )
+        banks.append(row)
+    return Market(tuple(banks), auc(market.target, market.network))
+
+
+def _contrast(target: np.ndarray, better: np.ndarray, worse: np.ndarray) -> Contrast | None:
+    first, second = auc(target, better), auc(target, worse)
+    if first is None or second is None:
+        return None
+    width = WIDTH_95 * auc_deviation(target, better, worse)
+    return Contrast(first - second, first - second - width, first - second + width)
+
+
+def pooled_book(books: Sequence[Book], spec: JobSpec) -> Book:
+    """Return one book of all rows, whose split is the union of the members' splits."""
+    pooled = Book(concatenate([book.table for book in books]), spec)
+    starts = np.cumsum([0, *(book.table.rows for book in books)])[:-1]
+    parts = {
+        name: np.concatenate([getattr(book.split, name) + start for book, start in zip(books, starts, strict=True)])
+        for name in ("train", "holdout", "half_a", "half_b")
+    }
+    # The book drew a split of its own; pooled training must hold out exactly the rows that the members held out.
+    object.__setattr__(pooled, "split", Split(**parts))
+    return pooled
+
+
+def train_pooled(books: Sequence[Book], spec: JobSpec) -> JobOutcome:
+    """Train the job's recipe on all books' rows in one place."""
+    pooled = pooled_book(books, spec)
+    outcome: JobOutcome = run_plain(rounds(spec), lambda ask: contribute(ask, pooled))
+    return outcome
+
+
+def coefficient_difference(first: Model, second: Model) -> float | None:
+    """Return the largest difference of two scorecards' coefficients; None for models that have none.
+
+    Coefficients are the intercept, each field's weight and each bin's WOE, all in units of log-odds; a field that only
+    one card has, or whose bins differ, counts as a difference of at least 1.
+    """
+    if not isinstance(first, Scorecard) or not isinstance(second, Scorecard):
+        return None
+    differences = [abs(first.intercept - second.intercept) / (1 << 20)]
+    if [item.coding for item in first.fields] != [item.coding for item in second.fields]:
+        return max(1.0, *differences)
+    for one, two in zip(first.fields, second.fields, strict=True):
+        differences.append(abs(one.weight - two.weight) / (1 << 20))
+        differences += [abs(left - right) / (1 << 10) for left, right in zip(one.woe, two.woe, strict=True)]
+    return max(differences)

@@ -1,0 +1,199 @@
+"""Make report.json and the page's view from a run's record and the members' tables.
+
+It starts nothing and asks nobody. Theory: report.json has a fixed schema, so a reader can compare runs; a figure that
+cannot be known (a hold-out of one class, a bank that was lost, a job without a model) is null and never a guess.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from creditmesh_demo.evaluation import Market, coefficient_difference, judge, train_pooled
+from creditmesh_demo.page.view import Curves, RecipeView, RunView, SelfCheck
+from creditmesh_demo.points import compose_applicant, points_table
+from creditmesh_demo.run_record import JobRecord, RunRecord, Sent, Timing
+from creditmesh_demo.self_check import count_differences
+from risk.card import Scorecard
+from risk.job import Book
+from risk.table import Table
+
+__all__ = ["Judged", "check_sums", "judge_job", "report_document", "run_view", "sent_by_reason"]
+
+REASONS = ("setup", "sketch", "counts", "training", "measuring", "halves", "consent", "other")
+NETWORK_FIGURES = ("auc", "ks", "brier", "ece")
+MASKED = "secagg.upload"
+SMALL_KINDS = {"accept": "setup", "decline": "setup", "setup": "setup", "agree": "setup", "consent": "consent",
+               "reveal": "consent"}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judged:
+    """Hold one job with the demo's own judgement: market is None for a job without a model, pooled if not asked for."""
+
+    record: JobRecord
+    market: Market | None
+    pooled: Mapping[str, Any] | None
+
+
+def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bool) -> Judged:
+    """Judge a job's models on the members' tables; compare_pooled: train on all rows in one place as well."""
+    if record.network is None:
+        return Judged(record, None, None)
+    books = _books(record, tables, _measured(record))
+    market = judge(books, record.network, record.models, record.reported)
+    pooled = None
+    if compare_pooled:
+        outcome = train_pooled(list(_books(record, tables, _standing(record)).values()), record.spec)
+        difference = coefficient_difference(record.network, outcome.model)
+        pooled = {"auc": outcome.metrics.auc, "max_abs_difference": difference}
+    return Judged(record, market, pooled)
+
+
+def check_sums(record: JobRecord, tables: Mapping[str, Table]) -> SelfCheck:
+    """Compare every opened sum of a job with the plain sum over the tables."""
+    books = _books(record, tables, record.members)
+    return SelfCheck(record.recipe, len(record.opened), count_differences(record.opened, books, record.spec))
+
+
+def report_document(run: RunRecord, judged: Sequence[Judged], timing: Timing) -> dict[str, Any]:
+    """Return the content of report.json."""
+    members = list(dict.fromkeys(member for job in run.jobs for member in job.members))
+    cohorts = [len(entry.survivors) for job in run.jobs for entry in job.rounds]
+    sent = {bank: sum(message.size for message in run.sent if message.bank == bank) for bank in members}
+    return {
+        "room": run.room,
+        "members": members,
+        "seed": run.seed,
+        "timing": {
+            "first_result_s": _rounded(timing.first_result_s),
+            "total_s": _rounded(timing.total_s),
+            "peak_rss_bytes_total": timing.peak_bytes,
+        },
+        "recipes": {found.record.recipe: _recipe_entry(found, run.sent) for found in judged},
+        "privacy": {
+            "sums": sum(len(job.rounds) for job in run.jobs),
+            "smallest_cohort": min(cohorts, default=0),
+            "dropouts": sum(int(job.outcome.get("dropouts", 0)) for job in run.jobs),
+            "epsilon": dict.fromkeys(members),
+            "egress_bytes": sent,
+            "log_events": {member: run.log_events.get(member, 0) for member in members},
+        },
+    }
+
+
+def run_view(
+    run: RunRecord, judged: Sequence[Judged], checks: Sequence[SelfCheck], report: Mapping[str, Any]
+) -> RunView:
+    """Return what the page shows."""
+    dictionary = run.jobs[0].spec.dictionary
+    card = next((job.network for job in run.jobs if isinstance(job.network, Scorecard)), None)
+    window = f" ({dictionary.target.window_months} months)" if dictionary.target.window_months else ""
+    return RunView(
+        report=report,
+        title=dictionary.title,
+        source=dictionary.source,
+        target=dictionary.target.meaning + window,
+        synthetic=run.synthetic,
+        started=run.started,
+        recipes=tuple(_recipe_view(found, report) for found in judged),
+        points=points_table(card, dictionary) if card else None,
+        applicant=compose_applicant(card) if card else None,
+        sent=sent_by_reason(run),
+        checks=tuple(checks),
+        excluded=tuple(dict.fromkeys(member for job in run.jobs for member in job.excluded)),
+    )
+
+
+def sent_by_reason(run: RunRecord) -> dict[str, dict[str, int]]:
+    """Return the bytes each bank sent, by reason (a key of the page's labels), without empty reasons."""
+    names = {(job.job, entry.number): entry.name for job in run.jobs for entry in job.rounds}
+    measured = {job.job: _last_measurement(job) for job in run.jobs}
+    sent: dict[str, dict[str, int]] = {reason: {} for reason in REASONS}
+    for message in run.sent:
+        reason = SMALL_KINDS.get(message.kind.removeprefix("secagg."), "other")
+        if message.kind == MASKED and message.round is not None:
+            reason = _reason(names.get((message.job, message.round), ""), message.round > measured[message.job])
+        by_bank = sent[reason]
+        by_bank[message.bank] = by_bank.get(message.bank, 0) + message.size
+    return {reason: by_bank for reason, by_bank in sent.items() if by_bank}
+
+
+def _reason(name: str, after_measuring: bool) -> str:
+    if after_measuring:
+        return "halves"
+    if name.startswith("score-"):
+        return "measuring"
+    if name.startswith("sketch") or name == "bin-rows":
+        return "sketch"
+    return "counts" if name == "bin-bads" else "training"
+
+
+def _last_measurement(job: JobRecord) -> int:
+    """Return the number of the job's last measuring round; the half federations come after it."""
+    return max((entry.number for entry in job.rounds if entry.name.startswith("score-")), default=len(job.rounds))
+
+
+def _measured(record: JobRecord) -> tuple[str, ...]:
+    """Return the members behind the network's figures: those inside its last measuring sum."""
+    last = _last_measurement(record)
+    return next((entry.survivors for entry in record.rounds if entry.number == last), record.members)
+
+
+def _standing(record: JobRecord) -> tuple[str, ...]:
+    return record.rounds[-1].survivors if record.rounds else record.members
+
+
+def _books(record: JobRecord, tables: Mapping[str, Table], members: Sequence[str]) -> dict[str, Book]:
+    return {member: Book(tables[member], record.spec) for member in members}
+
+
+def _recipe_entry(found: Judged, sent: Sequence[Sent]) -> dict[str, Any]:
+    record, outcome = found.record, found.record.outcome
+    sizes = [message.size for message in sent if message.job == record.job]
+    metrics = outcome.get("metrics") or {}
+    network: dict[str, Any] = {name: metrics.get(name) for name in NETWORK_FIGURES}
+    network["auc_exact"] = found.market.auc_exact if found.market else None
+    banks = {bank.bank: dict(bank.figures) for bank in found.market.banks} if found.market else {}
+    return {
+        "rounds": len(record.rounds),
+        "seconds": _rounded(outcome.get("seconds")),
+        "upload_bytes_per_member": sum(sizes) // max(len(record.members), 1),
+        "round_ms_median": _rounded(outcome.get("round_ms_median")),
+        "members": banks,
+        "network": {name: network[name] for name in ("auc", "auc_exact", "ks", "brier", "ece")},
+        "pooled": found.pooled,
+    }
+
+
+def _recipe_view(found: Judged, report: Mapping[str, Any]) -> RecipeView:
+    record = found.record
+    return RecipeView(
+        name=record.recipe,
+        entry=report["recipes"][record.recipe],
+        banks=found.market.banks if found.market else (),
+        curves=_curves(record.outcome.get("metrics")),
+        state=record.state,
+        reason=record.reason,
+        left_out=record.left_out,
+    )
+
+
+def _curves(metrics: Mapping[str, Any] | None) -> Curves | None:
+    if not metrics or not metrics["roc"] or not metrics["calibration"]:
+        return None
+    roc, groups = np.array(metrics["roc"], dtype=np.float64), metrics["calibration"]
+    return Curves(
+        rows=int(metrics["rows"]),
+        bads=int(metrics["bads"]),
+        goods_share=roc[:, 0],
+        bads_share=roc[:, 1],
+        group_rows=np.array([rows for rows, _, _ in groups], dtype=np.int64),
+        group_bads=np.array([bads for _, bads, _ in groups], dtype=np.int64),
+        group_pd=np.array([pd for _, _, pd in groups], dtype=np.float64),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 3)
