@@ -1,20 +1,21 @@
 """The sender's signature inside an `ingress.received` event, checked from the event alone.
 
-The bytes that a sender signs are fixed by `privacy.envelope`; they are rebuilt here from the record, without protobuf,
-so that an auditor who holds only logs and public keys can tell an arrival that the sender hid from one that the
+The bytes that a sender signs are fixed by `privacy.envelope` and `privacy.digest`; they are rebuilt here from the
+record with the standard library alone, and a test holds the two together. So an auditor who holds only logs and public keys can tell an arrival that the sender hid from one that the
 coordinator invented. A message id is `job/epoch/position/kind/sender>recipient`.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from privacy.digest import digest, number
 from privacy.errors import VerificationError
 
 __all__ = ["verify_sender"]
 
+_LABEL = b"creditmesh/message/v1\x00"
 _VERSION = 1
 
 
@@ -28,14 +29,15 @@ def verify_sender(body: Mapping[str, object], identity: bytes) -> None:
     try:
         job, epoch, position, kind, parties = str(body["msg_id"]).rsplit("/", 4)
         sender, recipient = parties.split(">")
-        numbers = [number(int(epoch)), number(int(position))]
-        signature = bytes.fromhex(str(body["signature"]))
+        numbers = [int(each).to_bytes(8, "big") for each in (epoch, position)]
+        digests = [bytes.fromhex(str(body.get(key, ""))) for key in ("manifest_sha256", "agreement_root", "binding")]
         payload = bytes.fromhex(str(body["payload_sha256"]))
-        bound = [bytes.fromhex(str(body.get(key, ""))) for key in ("manifest_sha256", "agreement_root", "binding")]
+        signature = bytes.fromhex(str(body["signature"]))
     except (KeyError, ValueError, OverflowError):
         raise VerificationError("sender-unsigned", "the record carries no signature of the sender's") from None
     names = (sender.encode(), recipient.encode())
-    signed = digest("message", number(_VERSION), kind.encode(), job.encode(), *numbers, *names, *bound, payload)
+    parts = (_VERSION.to_bytes(8, "big"), kind.encode(), job.encode(), *numbers, *names, *digests, payload)
+    signed = hashlib.sha256(_LABEL + b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
     try:
         if sender != body["from"]:
             raise InvalidSignature

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from privacy.errors import VerificationError
-from privacy.log.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint
+from privacy.log.checkpoint import Checkpoint, parse_checkpoint
 from privacy.log.note import VerifierKey
 from privacy.log.receipt import Seen, decode_receipt, verify_receipt
 from privacy.log.record import Event, decode_event
@@ -198,13 +198,17 @@ class _Walk:
             signatures = self.found[4]
             signatures.checked += 1
             try:
-                verify_checkpoint(encoded, self.source.key, self.source.origin)
+                checkpoint, note = parse_checkpoint(encoded)
             except VerificationError as error:
                 signatures.note("failed", f"checkpoint {signatures.checked - 1}: {error.message}")
-            try:
-                return parse_checkpoint(encoded)[0]
-            except VerificationError:
                 continue
+            try:
+                self.source.key.verify(note)
+                if checkpoint.origin != self.source.origin:
+                    raise VerificationError("origin-mismatch", "it is of another log")
+            except VerificationError as error:
+                signatures.note("failed", f"checkpoint {signatures.checked - 1}: {error.message}")
+            return checkpoint
         return None
 
     def _look(self) -> None:
