@@ -13,7 +13,7 @@ from typing import Any
 
 from coordinator.presence import Presence
 from privacy import messages as say
-from privacy.envelope import COORDINATOR, Address, open_envelope
+from privacy.envelope import COORDINATOR, Address, Envelope
 from privacy.errors import PeerError, PrivacyError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.manifest import Manifest
@@ -87,21 +87,20 @@ class JobSession:
 
     # -- what the service reports ------------------------------------------------------------------------------------
 
-    def receive(self, member: str, packet: Packet, size: int) -> None:
-        """Take a member's packet; one that breaks the protocol bans the member from this job."""
+    def receive(self, envelope: Envelope, packet: Packet, size: int) -> str:
+        """Take a member's message (its signature checked); return "", or the code of what bans it from this job."""
+        member, code = envelope.sender, ""
         self.tally.upload_bytes[member] = self.tally.upload_bytes.get(member, 0) + size
         self._round_bytes += size
         try:
-            envelope = open_envelope(packet.signed, self.manifest.identity_of)
-            if envelope.sender != member:
-                raise PeerError("sender-spoofed", f"{member} sent a message signed by {envelope.sender}")
             if isinstance(envelope.message, say.Halt):
                 envelope.expect(Address(self.manifest.job, manifest_sha256=self.manifest.sha256()), COORDINATOR)
                 raise PeerError("halted", f"{member} stopped: {envelope.message.code}")
             self._send(self.aggregator.receive(envelope, packet))
         except PrivacyError as error:
-            self._banned[member] = error.message
+            self._banned[member], code = error.message, error.code
         self.wake()
+        return code
 
     def wake(self) -> None:
         """Let the session look again at who is here and what came."""

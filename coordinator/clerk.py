@@ -1,0 +1,206 @@
+"""Take one job from the queue to its final state.
+
+It runs no protocol (`coordinator.session` does). Theory: whatever happens (too few members, a refusal, a loss, a fault
+of our own) the job ends `done`, or `failed` with a reason, before the next one starts.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coordinator.config import CoordinatorConfig
+from coordinator.counter import Counter
+from coordinator.enlist import Enlistment
+from coordinator.installed import installed_digest
+from coordinator.journal_line import say
+from coordinator.outcome import Ending, write_outcome
+from coordinator.presence import Presence
+from coordinator.session import Desk, JobSession, RoundNote
+from coordinator.store import Job, JobState, Member, RoundRecord, Store
+from privacy.envelope import Envelope
+from privacy.errors import PrivacyError, RefusalError
+from privacy.keys import IdentityKey
+from privacy.manifest import Manifest, Seat
+from privacy.secagg.replay import Replay
+from privacy.wire import Packet
+from risk.catalogue import recipe
+from risk.charter import spec_of
+from risk.dictionary import Dictionary, parse_dictionary
+from risk.errors import RiskError
+from risk.job import rounds
+
+__all__ = ["Clerk", "Office"]
+
+_MAX_ROUNDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What all jobs share. send: queues bytes for a member. now: the loop's monotonic clock, seconds."""
+
+    config: CoordinatorConfig
+    identity: IdentityKey
+    store: Store
+    counter: Counter
+    presence: Presence
+    send: Callable[[str, bytes], None]
+    now: Callable[[], float]
+
+
+@dataclass(slots=True)
+class Clerk:
+    """Run one job; `wake` it whenever a member joins, leaves or says something."""
+
+    office: Office
+    job: Job
+    session: JobSession | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        self._changed.set()
+        if self.session:
+            self.session.wake()
+
+    async def run(self) -> None:
+        """Run the job to its final state; only a fault of the database or the disk raises."""
+        started = self.office.now()
+        state: JobState = "failed"
+        reason, learned = "", None
+        try:
+            learned = await self._learn()
+            state = "done"
+        except (PrivacyError, RiskError) as error:
+            reason = error.message
+        except asyncio.CancelledError:
+            await self._end("failed", "the coordinator was stopped", started, None)
+            raise
+        except Exception as error:
+            await self._end("failed", f"internal error: {type(error).__name__}", started, None)
+            raise
+        await self._end(state, reason, started, learned)
+
+    async def _learn(self) -> Any:
+        office, job = self.office, self.job
+        await asyncio.to_thread(office.store.set_job_state, job.id, "joining")
+        dictionary = parse_dictionary(job.spec["schema"], "the job's schema")
+        offered = self._manifest(dictionary, await self._members())
+        manifest = await self._enlist(offered)
+        spec = spec_of(manifest, dictionary)
+        replay = await asyncio.to_thread(Replay, rounds(spec), len(manifest.seats))
+        desk = Desk(office.send, self._note_round, self._note_event, office.now)
+        self.session = JobSession(manifest, office.identity, office.presence, desk)
+        office.counter.serve(job.id, manifest.purpose, self.session.receive)
+        await asyncio.to_thread(office.store.set_job_state, job.id, "running")
+        await asyncio.to_thread(self._note_event, "job-started", {"members": list(manifest.roster.members)})
+        try:
+            await self.session.run(replay)
+        finally:
+            replay.close()
+        return replay.outcome
+
+    async def _members(self) -> list[Member]:
+        """Return the active members, waiting up to `join_wait_s` for all of them to be here."""
+        office = self.office
+        members = [member for member in await asyncio.to_thread(office.store.members) if member.status == "active"]
+        least = office.config.policy.min_members
+        if len(members) < least:
+            raise RefusalError("members-too-few", f"{len(members)} members are enrolled, at least {least} are needed")
+        until = office.now() + office.config.policy.join_wait_s
+        await self._wait(lambda: all(office.presence.is_here(member.id, office.now()) for member in members), until)
+        return members
+
+    async def _enlist(self, offered: Manifest) -> Manifest:
+        office = self.office
+        enlistment = Enlistment(offered)
+
+        def take(envelope: Envelope, _packet: Packet, _size: int) -> str:
+            try:
+                enlistment.receive(envelope)
+            except PrivacyError as error:
+                return error.code
+            self.wake()
+            return ""
+
+        office.counter.serve(self.job.id, offered.purpose, take)
+        message = enlistment.offer(office.identity)
+        here = [member for member in offered.roster.members if office.presence.is_here(member, office.now())]
+        for member in here:
+            office.send(member, message)
+        until = office.now() + office.config.policy.join_wait_s
+        await self._wait(lambda: not (enlistment.pending & set(here)), until)
+        self.left_out = enlistment.left_out()
+        for member, code in self.left_out.items():
+            await asyncio.to_thread(self._note_event, "member-left-out", {"member": member, "code": code})
+        return enlistment.final(office.config.policy.min_members)
+
+    def _manifest(self, dictionary: Dictionary, members: list[Member]) -> Manifest:
+        policy, job = self.office.config.policy, self.job.spec["job"]
+        return Manifest(
+            job=self.job.id,
+            consortium=self.office.config.consortium.name,
+            purpose=job["purpose"],
+            recipe=job["recipe"],
+            recipe_version=recipe(job["recipe"]).version,
+            parameters=self.job.spec["parameters"],
+            code_sha256=installed_digest(),
+            dictionary_sha256=dictionary.digest(),
+            seats=tuple(Seat(member.id, bytes.fromhex(member.identity)) for member in members),
+            privacy="exact",
+            max_rounds=_MAX_ROUNDS,
+            max_rows=job["max_rows"],
+            min_rows=1,
+            min_bads=1,
+            lost_after_s=policy.lost_after_s,
+            rejoin_s=policy.rejoin_s,
+            round_deadline_s=policy.round_deadline_s,
+            seed=job["seed"],
+            holdout_ppm=job["holdout_ppm"],
+        )
+
+    async def _end(self, state: JobState, reason: str, started: float, learned: Any) -> None:
+        office, seconds = self.office, self.office.now() - started
+        ending = Ending(self.job.id, self.job.recipe, state, reason, seconds, dict(self.left_out))
+        folder: Path = office.config.state.dir
+        await asyncio.to_thread(write_outcome, folder, office.store, ending, self.session, learned)
+        await asyncio.to_thread(office.store.set_job_state, self.job.id, state, reason)
+        await asyncio.to_thread(self._note_event, f"job-{state}", {"reason": reason, "seconds": round(seconds, 3)})
+        if self.session:
+            self.session.end(state, reason)
+        office.counter.release(self.job.id)
+        say("job_ended", job=self.job.id, state=state, reason=reason, seconds=round(seconds, 3))
+
+    def _note_round(self, note: RoundNote) -> None:
+        now_us = time.time_ns() // 1000
+        self.office.store.record_round(
+            RoundRecord(
+                job=self.job.id,
+                number=note.number,
+                position=note.position,
+                name=note.name,
+                state=note.state,
+                survivors=note.survivors,
+                bytes=note.upload_bytes,
+                started=now_us - int(note.elapsed_ms * 1000),
+                ended=now_us if note.state == "opened" else None,
+            )
+        )
+        if note.state == "opened":
+            body = {"number": note.number, "name": note.name, "ms": round(note.elapsed_ms, 1), "epoch": note.epoch,
+                    "survivors": len(note.survivors)}  # fmt: skip
+            self._note_event("round-opened", body)
+
+    def _note_event(self, kind: str, body: Mapping[str, Any]) -> None:
+        self.office.store.add_event(self.job.id, kind, body)
+
+    async def _wait(self, ready: Callable[[], bool], until: float) -> None:
+        while not ready() and self.office.now() < until:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), min(0.25, max(0.0, until - self.office.now())))
+            except TimeoutError:
+                continue

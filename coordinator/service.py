@@ -1,0 +1,161 @@
+"""The coordinator's process: open store, log and hub, and run queued jobs one after the other until told to stop.
+
+It knows no protocol. Theory: one event loop holds the hub; jobs are found in the database, so that a command in
+another process can queue one. A job that was running when an earlier process died is failed at the start, with that
+reason, since masks live in memory only.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from coordinator.clerk import Clerk, Office
+from coordinator.config import CoordinatorConfig
+from coordinator.counter import Counter
+from coordinator.grpc_link import GrpcHub
+from coordinator.journal_line import say
+from coordinator.keys_file import CoordinatorKeys, read_keys
+from coordinator.link import HubSettings
+from coordinator.log_store import LogSettings, LogStore, load_log_key
+from coordinator.outcome import write_whole
+from coordinator.presence import Presence
+from coordinator.receipt import ReceiptDesk
+from coordinator.store import Store
+from privacy.log.instant import Instant
+from privacy.log.record import Actor, Author
+
+__all__ = ["SOFTWARE", "run"]
+
+SOFTWARE = "creditmesh-coordinator/0.1.0"
+_POLL_S = 0.2
+
+
+def run(config: CoordinatorConfig) -> int:
+    """Serve until SIGINT (130) or SIGTERM (0)."""
+    return asyncio.run(_serve(config))
+
+
+async def _serve(config: CoordinatorConfig) -> int:
+    keys = read_keys(config, datetime.now(UTC))
+    boot = os.urandom(32)
+    store = Store(config.storage.url)
+    for job in store.fail_unfinished("the coordinator was restarted while this job ran; submit it again"):
+        say("job_ended", job=job, state="failed", reason="the coordinator was restarted")
+    log = _open_log(config, boot)
+    try:
+        return await _Service(config, keys, store, log, boot).run()
+    finally:
+        log.close()
+        store.close()
+
+
+class _Service:
+    def __init__(
+        self, config: CoordinatorConfig, keys: CoordinatorKeys, store: Store, log: LogStore, boot: bytes
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._config = config
+        self._store = store
+        self._clerk: Clerk | None = None
+        self._members = {member.id: member for member in store.members()}
+        policy = config.policy
+        settings = HubSettings(
+            config.listen.grpc, keys.tls.ca_pem, keys.tls.certificate_pem, keys.tls.key_pem, config.consortium.name,
+            lost_after_s=policy.lost_after_s,
+        )  # fmt: skip
+        self._hub = GrpcHub(
+            settings, boot=boot[:16], is_member=self._is_member, on_join=self._on_join, on_message=self._on_message,
+            on_leave=self._on_leave,
+        )  # fmt: skip
+        self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
+        self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
+        self._office = Office(config, keys.identity, store, self._counter, self._presence, self._hub.send, loop.time)
+
+    async def run(self) -> int:
+        port = await self._hub.start()
+        address = self._config.listen.grpc.rpartition(":")[0] + f":{port}"
+        listening = {"grpc": address, "pid": os.getpid()}
+        write_whole(self._config.state.dir / "listening.json", json.dumps(listening).encode())
+        say("listening", grpc=address, pid=os.getpid())
+        stop, code = asyncio.Event(), 0
+
+        def stopped(result: int) -> None:
+            nonlocal code
+            code = result
+            stop.set()
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, stopped, 130)
+        loop.add_signal_handler(signal.SIGTERM, stopped, 0)
+        jobs = asyncio.create_task(self._jobs())
+        waits: list[asyncio.Future[Any]] = [jobs, asyncio.create_task(stop.wait()), self._counter.failed]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for task in waits:
+                if task not in done:
+                    task.cancel()
+            await asyncio.gather(jobs, return_exceptions=True)
+            for task in done:
+                task.result()
+        finally:
+            await self._counter.drain()
+            await self._hub.stop()
+            (self._config.state.dir / "listening.json").unlink(missing_ok=True)
+        return code
+
+    async def _jobs(self) -> None:
+        while True:
+            job = await asyncio.to_thread(self._store.next_queued)
+            if job is None:
+                await asyncio.sleep(_POLL_S)
+                continue
+            self._members = {member.id: member for member in await asyncio.to_thread(self._store.members)}
+            self._clerk = Clerk(self._office, job)
+            try:
+                await self._clerk.run()
+            finally:
+                self._clerk = None
+
+    def _is_member(self, member: str, serial: int) -> bool:
+        if member not in self._members:
+            # Someone may have been enrolled by a command since we last looked.
+            self._members = {known.id: known for known in self._store.members()}
+        known = self._members.get(member)
+        return known is not None and known.certificate_serial == serial and known.status == "active"
+
+    def _identities(self) -> dict[str, bytes]:
+        return {member.id: bytes.fromhex(member.identity) for member in self._members.values()}
+
+    def _on_join(self, member: str, boot: bytes, _fresh: bool) -> None:
+        self._presence.join(member, boot)
+        say("member_connected", member=member)
+        self._wake()
+
+    def _on_leave(self, member: str) -> None:
+        self._presence.leave(member)
+        say("member_left", member=member)
+        self._wake()
+
+    def _on_message(self, member: str, message: bytes) -> None:
+        self._counter.take(member, message)
+
+    def _wake(self) -> None:
+        if self._clerk:
+            self._clerk.wake()
+
+
+def _open_log(config: CoordinatorConfig, boot: bytes) -> LogStore:
+    origin = "coordinator/privacy-log"
+    author = Author(origin, boot, Actor("service", "coordinator", "coordinator", "process"))
+    config_sha256 = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+    signer = load_log_key(config.state.dir, origin)
+    return LogStore(LogSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock))
+
+
+def _clock() -> Instant:
+    return Instant(time.time_ns() // 1000, time.monotonic_ns() // 1000)

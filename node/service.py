@@ -1,0 +1,191 @@
+"""A node's process: read keys and rows, open the log and the link, and take part in jobs until told to stop.
+
+It decides nothing. Theory: one event loop holds the link and takes messages one at a time; what computes runs in a
+thread, so heartbeats never wait for training. The table is read once, before the first connection.
+"""
+
+import asyncio
+import hashlib
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from node.config import NodeConfig
+from node.gate import Gate, GateSettings, LinkEvents, grpc_link
+from node.installed import installed_digest
+from node.journal_line import say
+from node.keys_file import NodeKeys, read_keys
+from node.link import LinkSettings
+from node.permit import Permit
+from node.record_store import RecordStore, StoreSettings, load_log_key
+from node.result import write_result
+from node.seat import Pins
+from node.session import Bank, Session
+from node.source import read_dictionary, read_table
+from node.usage import allow_exclusion, load_usage
+from privacy.envelope import COORDINATOR
+from privacy.log.instant import Instant
+from privacy.log.note import VerifierKey
+from privacy.log.record import Actor, Author, Entry
+from privacy.manifest import Manifest
+from privacy.secagg.history import Vote
+from privacy.secagg.standing import MemberRules
+
+__all__ = ["SOFTWARE", "run"]
+
+SOFTWARE = "creditmesh-node/0.1.0"
+_BOOT_BYTES = 16
+
+
+def run(config: NodeConfig) -> int:
+    """Take part in jobs until SIGINT (130) or SIGTERM (0)."""
+    return asyncio.run(_serve(config))
+
+
+async def _serve(config: NodeConfig) -> int:
+    keys = read_keys(config, datetime.now(UTC))
+    state, boot = config.state.dir, os.urandom(32)
+    store = _open_store(config, boot)
+    try:
+        bank = _bank(config, keys, store)
+        inbox: asyncio.Queue[bytes] = asyncio.Queue()
+        down: list[str] = []
+
+        def on_up(_peer: bytes, fresh: bool) -> None:
+            say("connected")
+            if fresh:
+                session.forget("the coordinator was restarted")
+
+        def on_down(reason: str) -> None:
+            down.append(reason)
+            say("disconnected", reason=reason)
+
+        events = LinkEvents(inbox.put_nowait, on_up, on_down)
+        settings = GateSettings(config.member.id, COORDINATOR, VerifierKey.parse(keys.peers.coordinator_log), boot)
+        gate = Gate(settings, store, grpc_link(_link_settings(config, keys), boot[:_BOOT_BYTES], events))
+        session = Session(bank, gate)
+        return await _until_stopped(gate, session, inbox)
+    finally:
+        store.close()
+        say("stopped", state=str(state.name))
+
+
+async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[bytes]") -> int:
+    loop, code = asyncio.get_running_loop(), 0
+    stop = asyncio.Event()
+
+    def stopped(result: int) -> None:
+        nonlocal code
+        code = result
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGINT, stopped, 130)
+    loop.add_signal_handler(signal.SIGTERM, stopped, 0)
+
+    async def take() -> None:
+        while True:
+            await session.take(await inbox.get())
+
+    tasks = [asyncio.create_task(gate.run()), asyncio.create_task(take()), asyncio.create_task(stop.wait())]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+    return code
+
+
+def _open_store(config: NodeConfig, boot: bytes) -> RecordStore:
+    origin = f"{config.member.id}/privacy-log"
+    author = Author(origin, boot, Actor("service", "node", "node", "process"))
+    signer = load_log_key(config.state.dir, origin)
+    config_sha256 = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+    return RecordStore(StoreSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock))
+
+
+def _clock() -> Instant:
+    return Instant(time.time_ns() // 1000, time.monotonic_ns() // 1000)
+
+
+def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
+    dictionary = read_dictionary(config.source.schema_file)
+    table = read_table(
+        config.source.table, dictionary, config.member.id, warn=lambda text: say("warning", warning=text)
+    )
+    permit = Permit(config.permit)
+    usage = load_usage(config.state.dir / "usage.json", _dataset(config.source.table, dictionary.digest()))
+    rules = MemberRules(
+        own=config.member.id,
+        identity=keys.identity,
+        coordinator=keys.peers.coordinator,
+        commit_key=_commit_key(config.state.dir),
+        may_exclude=partial(allow_exclusion, usage, permit),
+        random_bytes=os.urandom,
+    )
+    pins = Pins(dict(keys.peers.members), installed_digest(), dictionary.digest())
+    return Bank(
+        rules=rules,
+        pins=pins,
+        permit=permit,
+        usage=usage,
+        rows=(dictionary, table),
+        past_votes=partial(_past_votes, store),
+        decided=partial(_decided, store),
+        write=partial(write_result, config.state.dir),
+    )
+
+
+def _link_settings(config: NodeConfig, keys: NodeKeys) -> LinkSettings:
+    return LinkSettings(
+        config.coordinator.endpoint, keys.tls.ca_pem, keys.tls.certificate_pem, keys.tls.key_pem, config.member.id
+    )
+
+
+def _dataset(table: Path, dictionary_sha256: str) -> str:
+    """Return the name of the rows in use: 64 hex digits over the table's bytes and the dictionary."""
+    state = hashlib.sha256(dictionary_sha256.encode())
+    with table.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()
+
+
+def _commit_key(state: Path) -> bytes:
+    """Return the 32 secret bytes behind the salts of commitments, made at the first start (0600)."""
+    path = state / "commit.key"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(os.urandom(32))
+            stream.flush()
+            os.fsync(stream.fileno())
+    return path.read_bytes()
+
+
+def _decided(store: RecordStore, manifest: Manifest, reason: str) -> None:
+    body = {
+        "job": manifest.job,
+        "decision": "refused" if reason else "accepted",
+        "reason": reason or "within the permit",
+        "spec_sha256": manifest.sha256().hex(),
+        "code_sha256": manifest.code_sha256,
+        "min_cohort": manifest.roster.smallest_cohort,
+        "approvers": ["permit"],
+    }
+    store.defer([Entry("job.decided", body, manifest.purpose, manifest.job)])
+
+
+def _past_votes(store: RecordStore, manifest: Manifest) -> dict[int, Vote]:
+    """Return this bank's votes in a job, by round, from its own log; the last of a round counts."""
+    seats = [seat.member for seat in manifest.seats]
+    votes: dict[int, Vote] = {}
+    for event in store.egress(manifest.job, "secagg.consent"):
+        bits = bin(int.from_bytes(b"\x01" + bytes.fromhex(str(event.body["cohort"])), "big"))[3:]
+        survivors = tuple(member for member, bit in zip(seats, bits, strict=False) if bit == "1")
+        if event.round is not None:
+            votes[event.round] = Vote(survivors, bytes.fromhex(str(event.body["cohort_sha256"])))
+    return votes

@@ -1,0 +1,238 @@
+"""Drive this bank's part in jobs: messages in, recorded messages out, a result at the end.
+
+It opens no link and writes no log (the gate does both) and trusts the coordinator in nothing. Theory: messages are
+taken one at a time in the order they came. Whatever breaks the protocol or the bank's rules ends the job at this node
+with a code, told to the coordinator, and never the node.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from node.journal_line import say
+from node.permit import Permit, offer_of
+from node.seat import Pins, Seat, check_manifest
+from node.usage import Usage
+from privacy import messages as msg
+from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
+from privacy.errors import MisuseError, PeerError, PrivacyError, RefusalError, VerificationError
+from privacy.manifest import Manifest, decode_manifest
+from privacy.outgoing import Outgoing
+from privacy.secagg.history import OpenedSum, Vote
+from privacy.secagg.standing import MemberRules, State
+from privacy.wire import Packet, decode_packet, encode_packet
+from risk.dictionary import Dictionary
+from risk.errors import RiskError
+from risk.table import Table
+
+__all__ = ["Bank", "Exit", "Session"]
+
+
+class Exit(Protocol):
+    """The part of the gate that a session uses."""
+
+    async def send(self, outgoing: Outgoing) -> int:
+        """Record, sync, send."""
+        ...
+
+    def on_receipt(self, receipt: bytes) -> None:
+        """Check and keep a receipt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """What a session works with; `rules` carry the identity and the pinned coordinator.
+
+    past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records
+    `job.decided`. write: writes the result of a job that ended in a state.
+    """
+
+    rules: MemberRules
+    pins: Pins
+    permit: Permit
+    usage: Usage
+    rows: tuple[Dictionary, Table]
+    past_votes: Callable[[Manifest], dict[int, Vote]]
+    decided: Callable[[Manifest, str], None]
+    write: Callable[[str, Seat], None]
+
+
+class Session:
+    """Take messages of the coordinator's one at a time."""
+
+    def __init__(self, bank: Bank, gate: Exit) -> None:
+        self._bank = bank
+        self._gate = gate
+        self._offers: dict[str, Manifest] = {}
+        self._seat: Seat | None = None
+        self._over: set[str] = set()
+
+    async def take(self, raw: bytes) -> None:
+        """Handle one message; only a fault of this node's own disk or code raises."""
+        job = ""
+        try:
+            packet = decode_packet(raw)
+            envelope = self._open(packet)
+            job = envelope.address.job
+            await self._handle(envelope, packet)
+        except MisuseError:
+            raise
+        except (PeerError, RefusalError, VerificationError) as error:
+            await self._stop(job, error)
+        except RiskError as error:
+            await self._stop(job, PeerError(error.code, error.message))
+
+    def forget(self, reason: str) -> None:
+        """Drop the running job: the coordinator's process that ran it is gone."""
+        if self._seat:
+            say("job_dropped", job=self._seat.member.manifest.job, reason=reason)
+            self._drop()
+
+    async def _handle(self, envelope: Envelope, packet: Packet) -> None:
+        message = envelope.message
+        if isinstance(message, msg.Receipt):
+            self._gate.on_receipt(message.receipt)
+        elif isinstance(message, msg.Offer):
+            await self._offer(envelope, message)
+        elif isinstance(message, msg.Charter):
+            await self._charter(envelope, message)
+        elif self._seat is None or envelope.address.job != self._seat.member.manifest.job:
+            if envelope.address.job not in self._over and not isinstance(message, msg.Ended):
+                raise PeerError("job-unknown", f"a {envelope.kind} for job {envelope.address.job}, which is not ours")
+        else:
+            await self._step(self._seat, envelope, packet)
+
+    async def _step(self, seat: Seat, envelope: Envelope, packet: Packet) -> None:
+        member = seat.member
+        match envelope.kind:
+            case "assemble":
+                fresh, outgoing = member.assemble(envelope, packet)
+                await self._feed(seat, fresh)
+                await self._gate.send(outgoing)
+            case "setups":
+                await self._gate.send(member.setups(envelope, packet))
+            case "ready":
+                member.ready(envelope, packet)
+            case "open":
+                await self._feed(seat, member.open(envelope, packet))
+                await self._gate.send(await asyncio.to_thread(seat.answer))
+            case "close":
+                await self._gate.send(member.close(envelope, packet))
+            case "certificate":
+                await self._gate.send(member.certify(envelope, packet))
+            case "catch-up":
+                request, plan = seat.replay.request, seat.replay.plan
+                await self._feed(seat, member.catch_up(envelope, packet, request.encode(), plan))
+            case "ended":
+                await self._ended(seat, envelope, packet)
+            case _:
+                raise PeerError("kind-unexpected", f"the coordinator sent a {envelope.kind}")
+
+    async def _feed(self, seat: Seat, opened: OpenedSum | None) -> None:
+        if opened is not None:
+            await asyncio.to_thread(seat.feed, opened)
+
+    # -- joining -----------------------------------------------------------------------------------------------------
+
+    async def _offer(self, envelope: Envelope, message: msg.Offer) -> None:
+        manifest = self._manifest(envelope, message.manifest)
+        try:
+            self._decide(manifest)
+        except (RefusalError, PeerError) as error:
+            self._bank.decided(manifest, error.message)
+            say("job_declined", job=manifest.job, code=error.code, reason=error.message)
+            await self._reply(manifest, msg.Decline(error.code))
+            return
+        self._offers[manifest.job] = manifest
+        self._bank.decided(manifest, "")
+        say("job_accepted", job=manifest.job, recipe=manifest.recipe)
+        await self._reply(manifest, msg.Accept())
+
+    async def _charter(self, envelope: Envelope, message: msg.Charter) -> None:
+        manifest = self._manifest(envelope, message.manifest)
+        offered = self._offers.pop(manifest.job, None)
+        if manifest.job in self._over or self._seat is not None:
+            raise PeerError("charter-again", f"job {manifest.job} is over at this node, or another one is running")
+        if offered is not None and offered.seated(manifest.roster).encode() != manifest.encode():
+            raise PeerError("manifest-changed", "the manifest differs from the offer in more than its roster")
+        if offered is None:
+            self._decide(manifest)
+        missing = self._bank.usage.missing_from(manifest.roster.members)
+        if missing:
+            self._bank.rules.may_exclude(missing)
+        self._bank.usage.join(manifest.job, manifest.roster.members)
+        self._seat = await asyncio.to_thread(
+            Seat, manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest)
+        )
+        say("job_started", job=manifest.job, recipe=manifest.recipe, members=len(manifest.seats))
+
+    def _decide(self, manifest: Manifest) -> None:
+        check_manifest(manifest, self._bank.pins)
+        if self._bank.rules.own not in manifest.roster:
+            raise PeerError("seat-missing", f"job {manifest.job} has no seat for this bank")
+        target = self._bank.rows[1].target
+        refusal = self._bank.permit.decide(offer_of(manifest, len(target), int(target.sum())), self._bank.usage.spent)
+        if refusal:
+            raise refusal
+
+    def _manifest(self, envelope: Envelope, raw: bytes) -> Manifest:
+        manifest = decode_manifest(raw)
+        envelope.expect(Address(manifest.job, manifest_sha256=manifest.sha256()), self._bank.rules.own)
+        return manifest
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    async def _ended(self, seat: Seat, envelope: Envelope, packet: Packet) -> None:
+        manifest, message = seat.member.manifest, envelope.message
+        assert isinstance(message, msg.Ended)  # the kind says so
+        await self._feed(seat, seat.member.ended(envelope, packet))
+        if message.state == "done" and not seat.replay.done:
+            raise PeerError("ended-early", "the job is called done before its last round")
+        await asyncio.to_thread(self._bank.write, message.state if seat.replay.done else "failed", seat)
+        say("job_ended", job=manifest.job, state=message.state, reason=message.reason)
+        self._drop()
+
+    async def _stop(self, job: str, error: PrivacyError) -> None:
+        say("job_refused", job=job, code=error.code, reason=error.message)
+        seat = self._seat
+        if seat and seat.member.manifest.job == job and seat.member.state is not State.ENDED:
+            outgoing = seat.member.halt(error.code)
+            await asyncio.to_thread(self._bank.write, "refused", seat)
+            self._drop()
+            await self._gate.send(outgoing)
+
+    def _drop(self) -> None:
+        if self._seat:
+            self._over.add(self._seat.member.manifest.job)
+            self._seat.close()
+        self._seat = None
+
+    # -- small parts -------------------------------------------------------------------------------------------------
+
+    def _open(self, packet: Packet) -> Envelope:
+        def identity_of(sender: str) -> bytes:
+            if sender != COORDINATOR:
+                raise PeerError("envelope-sender", f"{sender!r} speaks where only the coordinator may")
+            return self._bank.rules.coordinator
+
+        return open_envelope(packet.signed, identity_of)
+
+    async def _reply(self, manifest: Manifest, message: msg.Message) -> None:
+        at = Address(manifest.job, manifest_sha256=manifest.sha256())
+        envelope = sign_envelope(self._bank.rules.identity, self._bank.rules.own, COORDINATOR, at, message)
+        await self._gate.send(
+            Outgoing(
+                kind=f"secagg.{envelope.kind}",
+                msg_id=envelope.msg_id,
+                to=COORDINATOR,
+                job=manifest.job,
+                round=None,
+                purpose=manifest.purpose,
+                protection="signed",
+                message=encode_packet(Packet(envelope.raw)),
+                payload_sha256=envelope.payload_sha256,
+                record={"manifest_sha256": manifest.sha256().hex()},
+            )
+        )

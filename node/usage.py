@@ -1,0 +1,103 @@
+"""What this bank's rows were already used for: exact jobs, the members beside it, and who was left behind.
+
+It decides nothing (`node.permit` does). Theory: two exact sums over cohorts that differ by one bank tell that bank's
+part, in one job or in two. So the count runs over all jobs on the same rows, and a later job whose roster lacks a
+member of an earlier one is the same exclusion as losing it in the middle. Written through to disk before it counts.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node.journal_line import say
+from node.permit import Permit, Spent
+from privacy.errors import InputError
+
+__all__ = ["Usage", "allow_exclusion", "load_usage"]
+
+
+@dataclass(slots=True)
+class Usage:
+    """The use of one dataset (named by the digest of its file and dictionary).
+
+    jobs: ids of exact jobs joined. members: everyone who ever sat in one of them. excluded: those left behind, in the
+    order of events.
+    """
+
+    path: Path
+    dataset: str
+    jobs: list[str] = field(default_factory=list)
+    members: set[str] = field(default_factory=set)
+    excluded: list[list[str]] = field(default_factory=list)
+
+    @property
+    def spent(self) -> Spent:
+        """Return the counts that the permit decides on."""
+        return Spent(exact_jobs=len(self.jobs), exclusions=len(self.excluded))
+
+    def left_behind(self, lost: frozenset[str]) -> frozenset[str]:
+        """Return those of `lost` who sat in an earlier job and are not excluded yet."""
+        known = {member for event in self.excluded for member in event}
+        return lost - known
+
+    def missing_from(self, roster: tuple[str, ...]) -> frozenset[str]:
+        """Return earlier members that a roster lacks and that are not excluded yet."""
+        return self.left_behind(frozenset(self.members - set(roster)))
+
+    def exclude(self, lost: frozenset[str]) -> None:
+        """Note one exclusion, durably."""
+        self.excluded.append(sorted(lost))
+        self._write()
+
+    def join(self, job: str, roster: tuple[str, ...]) -> None:
+        """Note that an exact job with this roster was joined, durably."""
+        if job not in self.jobs:
+            self.jobs.append(job)
+        self.members |= set(roster)
+        self._write()
+
+    def _write(self) -> None:
+        stored = _read(self.path)
+        stored[self.dataset] = {"jobs": self.jobs, "members": sorted(self.members), "excluded": self.excluded}
+        draft = self.path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as stream:
+            json.dump(stored, stream, sort_keys=True, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(self.path)
+
+
+def allow_exclusion(usage: Usage, permit: Permit, lost: frozenset[str]) -> None:
+    """Note that a job goes on for good without `lost`, or raise the `RefusalError` that the permit gives."""
+    fresh = usage.left_behind(lost)
+    if not fresh:
+        return
+    refusal = permit.decide_exclusion(usage.spent)
+    if refusal:
+        raise refusal
+    usage.exclude(fresh)
+    say(
+        "members_excluded",
+        lost=sorted(fresh),
+        reason="these members' parts of the last sums can now be computed by subtraction",
+    )
+
+
+def load_usage(path: Path, dataset: str) -> Usage:
+    """Return the use of a dataset as the file at `path` holds it; no file means none.
+
+    Raises `InputError` if the file is not what this module wrote.
+    """
+    stored = _read(path).get(dataset, {"jobs": [], "members": [], "excluded": []})
+    return Usage(path, dataset, list(stored["jobs"]), set(stored["members"]), list(stored["excluded"]))
+
+
+def _read(path: Path) -> dict[str, dict[str, list]]:  # type: ignore[type-arg]  # lists of names, and lists of those
+    try:
+        document = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        if not all(set(entry) == {"jobs", "members", "excluded"} for entry in document.values()):
+            raise ValueError
+    except (ValueError, AttributeError, TypeError):
+        raise InputError("usage-malformed", f"{path}: not the file this node wrote; restore it from a backup") from None
+    return document
