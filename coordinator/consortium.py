@@ -16,6 +16,7 @@ from cryptography import x509
 from coordinator import authority
 from coordinator.config import CoordinatorConfig
 from coordinator.keys_file import read_public, read_secret, write_new
+from coordinator.log_store import LOG_ORIGIN, load_log_key
 from coordinator.store import Member, Store
 from privacy.errors import InputError
 from privacy.roster import check_member_id
@@ -93,6 +94,7 @@ def found(folder: Path, founding: Founding, now: datetime) -> str:
     write_new(keys / "server.pem", server.certificate_pem, 0o644)
     write_new(keys / "server.key", server.key_pem, 0o600)
     write_new(keys / "identity.key", secrets.token_hex(32).encode("ascii") + b"\n", 0o600)
+    load_log_key(folder / "state", LOG_ORIGIN)
     text = _CONFIG.format(name=founding.name, listen=founding.listen)
     write_new(config, text.encode("utf-8"), 0o644)
     return authority.fingerprint(root.certificate_pem)

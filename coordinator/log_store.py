@@ -32,7 +32,9 @@ from privacy.log.note import NoteSigner
 from privacy.log.record import Author, Entry, Event
 from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
 
-__all__ = ["LogStore", "LogSettings", "load_log_key"]
+__all__ = ["LOG_ORIGIN", "LogSettings", "LogStore", "load_log_key"]
+
+LOG_ORIGIN = "coordinator/privacy-log"
 
 MARK_SYNC_US = 5_000_000
 _READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 10000")

@@ -21,7 +21,7 @@ from coordinator.grpc_link import GrpcHub
 from coordinator.journal_line import say
 from coordinator.keys_file import CoordinatorKeys, read_keys
 from coordinator.link import HubSettings
-from coordinator.log_store import LogSettings, LogStore, load_log_key
+from coordinator.log_store import LOG_ORIGIN, LogSettings, LogStore, load_log_key
 from coordinator.outcome import write_whole
 from coordinator.presence import Presence
 from coordinator.receipt import ReceiptDesk
@@ -150,10 +150,9 @@ class _Service:
 
 
 def _open_log(config: CoordinatorConfig, boot: bytes) -> LogStore:
-    origin = "coordinator/privacy-log"
-    author = Author(origin, boot, Actor("service", "coordinator", "coordinator", "process"))
+    author = Author(LOG_ORIGIN, boot, Actor("service", "coordinator", "coordinator", "process"))
     config_sha256 = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-    signer = load_log_key(config.state.dir, origin)
+    signer = load_log_key(config.state.dir, LOG_ORIGIN)
     return LogStore(LogSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock))
 
 
