@@ -24,6 +24,7 @@ from risk import errors as risk_errors
 __all__ = ["main"]
 
 PROGRAM = "creditmesh-node"
+OWN = ("node", "privacy", "risk")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -131,5 +132,6 @@ def _explain_system(error: OSError) -> str:
 
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).parent.parent == Path(__file__).parent.parent] or frames
+    root = Path(__file__).parents[1]
+    own = [frame for frame in frames if any(Path(frame.filename).is_relative_to(root / name) for name in OWN)]
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "unknown place"

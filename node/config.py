@@ -13,7 +13,7 @@ This module opens no key and no table. Paths are relative to the file. Theory: `
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -52,7 +52,11 @@ def _endpoint(value: str) -> str:
 
 
 def _names(value: Any) -> Any:
-    fine = isinstance(value, list) and value and all(isinstance(name, str) and _NAME.fullmatch(name) for name in value)
+    fine = (
+        isinstance(value, list | tuple)
+        and value
+        and all(isinstance(name, str) and _NAME.fullmatch(name) for name in value)
+    )
     if not fine or len(set(value)) != len(value):
         raise ValueError("a list of one or more different names of a-z, 0-9, _ and -")
     return tuple(value)
@@ -110,7 +114,7 @@ class PermitSettings(Section):
     min_rows: int = Field(default=100, ge=1, le=2**40)
     min_bads: int = Field(default=10, ge=1, le=2**40)
     max_rows: int = Field(default=2**24, ge=1, le=2**40)
-    allow_exclusion: Literal[0, 1] = 0
+    allow_exclusion: int = Field(default=0, ge=0, le=1)
     exact_jobs: int = Field(default=100, ge=0, le=10**6)
 
 

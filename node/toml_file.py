@@ -66,9 +66,11 @@ def read_document(path: Path) -> dict[str, Any]:
         return tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError("toml-encoding", f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "nested too deeply"
-        raise InputError("toml-syntax", f"{path}: not valid TOML: {reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError("toml-syntax", f"{path}: not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number or date that is too large"
+        raise InputError("toml-syntax", f"{path}: not usable TOML: {reason}") from error
 
 
 def read_model(path: Path, model: type[Model]) -> Model:
@@ -81,7 +83,8 @@ def read_model(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(document, context={"folder": path.parent})
     except ValidationError as error:
-        faults = error.errors(include_url=False)
+        # A misspelt key shows as an unknown one and a missing one; the first of the two says more.
+        faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         code, text = _explain(faults[0])
         raise InputError(code, f"{path}: {text}{more}") from None
