@@ -1,8 +1,9 @@
 """The sender's signature inside an `ingress.received` event, checked from the event alone.
 
 The bytes that a sender signs are fixed by `privacy.envelope` and `privacy.digest`; they are rebuilt here from the
-record with the standard library alone, and a test holds the two together. So an auditor who holds only logs and public keys can tell an arrival that the sender hid from one that the
-coordinator invented. A message id is `job/epoch/position/kind/sender>recipient`.
+record with the standard library alone, and a test holds the two together. So an auditor who has only logs and public
+keys can tell an arrival that the sender hid from one that the coordinator invented. A message id is
+`job/epoch/position/kind/sender>recipient`.
 """
 
 import hashlib
