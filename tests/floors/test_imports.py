@@ -109,6 +109,6 @@ def test_no_command_loads_torch_or_flower_at_start() -> None:
     heads = [f"{name}.cli" for name in PACKAGES if (ROOT / PACKAGES[name] / "cli.py").exists()]
     if (ROOT / "risk/catalogue.py").exists():
         heads.append("risk.catalogue")
-    code = f"import {', '.join([*heads, 'sys'])}; sys.exit(' '.join({{'torch', 'flwr'}} & set(sys.modules)))"
+    code = f"import {', '.join([*heads, 'sys'])}; sys.exit(' '.join({{'torch', 'flwr'}} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
