@@ -105,10 +105,19 @@ def test_a_seeded_generator_is_pure(tmp_path: Path) -> None:
     assert purity_findings(plant(tmp_path, {"risk/split.py": text})) == []
 
 
+def heavy_at_start(modules: list[str], folder: Path) -> str:
+    """Import modules in a fresh interpreter and return which of torch and flwr that loaded, in words."""
+    code = f"import {', '.join([*modules, 'sys'])}; print(*sorted({{'torch', 'flwr'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def test_no_command_loads_torch_or_flower_at_start() -> None:
     heads = [f"{name}.cli" for name in PACKAGES if (ROOT / PACKAGES[name] / "cli.py").exists()]
-    if (ROOT / "risk/catalogue.py").exists():
-        heads.append("risk.catalogue")
-    code = f"import {', '.join([*heads, 'sys'])}; sys.exit(' '.join({{'torch', 'flwr'}} & set(sys.modules)) or 0)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert heavy_at_start([*heads, "risk.catalogue"], ROOT) == ""
+
+
+def test_a_heavy_start_is_found(tmp_path: Path) -> None:
+    plant(tmp_path, {"torch.py": "", "planted.py": "import torch\n"})
+    assert heavy_at_start(["planted"], tmp_path) == "torch"
