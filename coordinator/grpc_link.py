@@ -244,15 +244,19 @@ class GrpcHub:
         stream = _Stream(certificate, seat.acceptor.channel)
         self._leave(member, seat.stream)
         seat.stream, seat.heard = stream, stream.heard
-        self._on_join(member, hello.boot, answer.fresh)
         try:
+            self._on_join(member, hello.boot, answer.fresh)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(context, seat, stream))
                 tasks.create_task(self._write(context, stream, answer))
                 tasks.create_task(self._watch(stream))
                 await stream.told_to_end()
         except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            cause = group.exceptions[0]
+            if not isinstance(cause, (_Ended, grpc.aio.BaseError, DecodeError)):
+                # A callback failed on a message that will not come again, so the session must not go on.
+                seat.acceptor.drop()
+            raise cause from None
         finally:
             self._leave(member, stream)
 
@@ -328,7 +332,7 @@ def _decode(frame: link_pb2.NodeFrame) -> Frame:
             return Ack(frame.ack.number)
         case "chunk":
             chunk = frame.chunk
-            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data)
+            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data, chunk.delivered)
         case _:
             raise PeerError("frame-unknown", "a frame is empty, unknown or out of place")
 
@@ -353,6 +357,6 @@ def _encode(frame: Frame) -> link_pb2.CoordinatorFrame:
             return link_pb2.CoordinatorFrame(heartbeat=link_pb2.Heartbeat())
         case Ack(number):
             return link_pb2.CoordinatorFrame(ack=link_pb2.Ack(number=number))
-        case Chunk(number, offset, total, data):
-            chunk = link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data))
+        case Chunk(number, offset, total, data, delivered):
+            chunk = link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data), delivered=delivered)
             return link_pb2.CoordinatorFrame(chunk=chunk)

@@ -264,7 +264,7 @@ def _decode(frame: link_pb2.CoordinatorFrame) -> Frame:
             return Ack(frame.ack.number)
         case "chunk":
             chunk = frame.chunk
-            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data)
+            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data, chunk.delivered)
         case _:
             raise PeerError("frame-unknown", "a frame is empty, unknown or out of place")
 
@@ -294,5 +294,6 @@ def _encode(frame: Frame) -> link_pb2.NodeFrame:
             return link_pb2.NodeFrame(heartbeat=link_pb2.Heartbeat())
         case Ack(number):
             return link_pb2.NodeFrame(ack=link_pb2.Ack(number=number))
-        case Chunk(number, offset, total, data):
-            return link_pb2.NodeFrame(chunk=link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data)))
+        case Chunk(number, offset, total, data, delivered):
+            chunk = link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data), delivered=delivered)
+            return link_pb2.NodeFrame(chunk=chunk)

@@ -9,7 +9,9 @@ end numbers its messages 1, 2, 3 ... and keeps them until the other says that th
 the transport keeps order, so every chunk and every acknowledgement has exactly one permitted next value; anything
 else is a `PeerError`, after which the state is as it was before and the caller closes the stream. On a new stream
 each end says what it lacks (`Position`), the other rewinds to that byte. Nothing is delivered twice: the receiver
-alone decides what it lacks, and nothing is lost because the sender forgets only what was acknowledged.
+alone decides what it lacks, and nothing is lost because the sender forgets only what was acknowledged. An
+acknowledgement costs a frame and only frees memory, so it rides on the next chunk of the other direction, or goes
+alone once `ACK_BYTES` or `ACK_MESSAGES` have piled up, or with the next heartbeat.
 
 A session is named by both processes' boot ids and a number, and is resumed only if both ends name the same one.
 """
@@ -38,6 +40,8 @@ __all__ = [
 
 BOOT_BYTES = 16
 MAX_CHUNK_BYTES = 1 << 20
+ACK_BYTES = 1 << 20
+ACK_MESSAGES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,15 @@ class ChannelLimits:
 
     max_message_bytes: the largest message either way; at most one is half received at any time.
     max_queued_bytes, max_queued_messages: what may wait for the peer's acknowledgement.
-    chunk_bytes: size of every chunk but a message's last; both ends must use the same, at most 1 MiB.
+    chunk_bytes: size of the chunks that this end cuts, at most 1 MiB.
+    least_chunk_bytes: no chunk is smaller, either way, except a message's last.
     """
 
     max_message_bytes: int
     max_queued_bytes: int
     max_queued_messages: int = 4096
     chunk_bytes: int = MAX_CHUNK_BYTES
+    least_chunk_bytes: int = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,16 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Carry bytes `offset` to `offset + len(data)` of message `number`, which has `total` bytes."""
+    """Carry bytes `offset` to `offset + len(data)` of message `number`, which has `total` bytes.
+
+    delivered: every message of the other direction up to and with this number was delivered.
+    """
 
     number: int
     offset: int
     total: int
     data: bytes | memoryview
+    delivered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class Channel:
 
     def __init__(self, limits: ChannelLimits) -> None:
         self._limits = limits
+        self._chunk_bytes = limits.chunk_bytes
         self._queue: deque[bytes] = deque()  # messages acked + 1, acked + 2, ...
         self._queued_bytes = 0
         self._acked = 0
@@ -106,6 +117,7 @@ class Channel:
         self._partial = io.BytesIO()
         self._partial_total = 0
         self._ack_sent = 0
+        self._unacked_bytes = 0  # delivered here since the last acknowledgement left
         self._beat_due = False
 
     @property
@@ -131,19 +143,27 @@ class Channel:
         self._queued_bytes += len(message)
 
     def beat(self) -> None:
-        """Ask for one heartbeat to be among the next frames."""
+        """Ask for one heartbeat to be among the next frames, and for an acknowledgement if one is due."""
         self._beat_due = True
 
     def next_frame(self) -> Frame | None:
         """Return the next frame to write, None if there is nothing; chunks are cut only here, without copying."""
+        waiting = self._delivered - self._ack_sent
+        if waiting and (self._beat_due or self._unacked_bytes >= ACK_BYTES or waiting >= ACK_MESSAGES):
+            return Ack(self._mark_acked())
         if self._beat_due:
             self._beat_due = False
             return Heartbeat()
-        delivered = self._expected.number - 1
-        if self._ack_sent < delivered:
-            self._ack_sent = delivered
-            return Ack(delivered)
         return self._next_chunk()
+
+    @property
+    def _delivered(self) -> int:
+        return self._expected.number - 1
+
+    def _mark_acked(self) -> int:
+        self._ack_sent = self._delivered
+        self._unacked_bytes = 0
+        return self._ack_sent
 
     def _next_chunk(self) -> Chunk | None:
         number, offset = self._cut.number, self._cut.offset
@@ -151,10 +171,10 @@ class Channel:
         if index == len(self._queue):
             return None
         message = self._queue[index]
-        end = min(offset + self._limits.chunk_bytes, len(message))
+        end = min(offset + self._chunk_bytes, len(message))
         data = message if end - offset == len(message) else memoryview(message)[offset:end]
         self._cut = Position(number + 1, 0) if end == len(message) else Position(number, end)
-        return Chunk(number, offset, len(message), data)
+        return Chunk(number, offset, len(message), data, self._mark_acked())
 
     def receive(self, frame: Frame) -> bytes | None:
         """Take one frame of the peer's; return a message once it is whole. Raise PeerError on any other than the next.
@@ -170,9 +190,11 @@ class Channel:
                 self._forget(number)
                 return None
             case Chunk():
-                return self._take(frame)
+                self._check(frame)
+                self._forget(frame.delivered)
+                return self._append(frame)
 
-    def _take(self, chunk: Chunk) -> bytes | None:
+    def _check(self, chunk: Chunk) -> None:
         expected = self._expected
         if (chunk.number, chunk.offset) != (expected.number, expected.offset):
             raise PeerError(
@@ -187,10 +209,12 @@ class Channel:
             )
         if expected.offset and chunk.total != self._partial_total:
             raise PeerError("message-resized", "a message changed its size between two chunks")
-        size = min(self._limits.chunk_bytes, chunk.total - chunk.offset)
-        if len(chunk.data) != size:
-            raise PeerError("chunk-size", f"a chunk has {len(chunk.data)} bytes where {size} were due")
-        return self._append(chunk)
+        left = chunk.total - chunk.offset
+        least, most = min(self._limits.least_chunk_bytes, left), min(MAX_CHUNK_BYTES, left)
+        if not least <= len(chunk.data) <= most:
+            raise PeerError("chunk-size", f"a chunk has {len(chunk.data)} bytes where {least} to {most} were due")
+        if not self._acked <= chunk.delivered < self._cut.number:
+            raise PeerError("ack-unexpected", f"message {chunk.delivered} was acknowledged out of turn")
 
     def _append(self, chunk: Chunk) -> bytes | None:
         end = chunk.offset + len(chunk.data)
@@ -200,6 +224,7 @@ class Channel:
             self._expected = Position(chunk.number, end)
             return None
         self._expected = Position(chunk.number + 1, 0)
+        self._unacked_bytes += chunk.total
         if chunk.offset == 0:
             return bytes(chunk.data)
         self._partial.write(chunk.data)
@@ -217,12 +242,16 @@ class Channel:
             raise PeerError("position-forged", f"the peer cannot lack just message {number} offset {offset}")
         index = number - self._acked - 1
         size = len(self._queue[index]) if index < len(self._queue) else 0
-        if offset and (offset % self._limits.chunk_bytes or offset >= size):
-            raise PeerError("position-forged", f"offset {offset} lies on no border between two chunks")
+        if offset and offset >= size:
+            raise PeerError("position-forged", f"message {number} would be whole at offset {offset}")
         self._forget(number - 1)
+        if self._cut != peer:
+            # The last stream broke with chunks on their way. If the line is so slow that a chunk takes longer than
+            # the peer's patience, smaller ones get through.
+            self._chunk_bytes = max(self._limits.least_chunk_bytes, self._chunk_bytes // 2)
         self._cut = peer
         # The greeting told the peer what was delivered; only later messages need acknowledging.
-        self._ack_sent = self._expected.number - 1
+        self._mark_acked()
         self._beat_due = False
 
     def _forget(self, number: int) -> None:

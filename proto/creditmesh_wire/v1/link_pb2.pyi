@@ -48,16 +48,18 @@ class Heartbeat(_message.Message):
     def __init__(self) -> None: ...
 
 class Chunk(_message.Message):
-    __slots__ = ("number", "offset", "total", "data")
+    __slots__ = ("number", "offset", "total", "data", "delivered")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
     number: int
     offset: int
     total: int
     data: bytes
-    def __init__(self, number: _Optional[int] = ..., offset: _Optional[int] = ..., total: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+    delivered: int
+    def __init__(self, number: _Optional[int] = ..., offset: _Optional[int] = ..., total: _Optional[int] = ..., data: _Optional[bytes] = ..., delivered: _Optional[int] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("number",)
