@@ -184,8 +184,8 @@ def _past_votes(store: RecordStore, manifest: Manifest) -> dict[int, Vote]:
     seats = [seat.member for seat in manifest.seats]
     votes: dict[int, Vote] = {}
     for event in store.egress(manifest.job, "secagg.consent"):
-        bits = bin(int.from_bytes(b"\x01" + bytes.fromhex(str(event.body["cohort"])), "big"))[3:]
-        survivors = tuple(member for member, bit in zip(seats, bits, strict=False) if bit == "1")
+        bits = str(event.body["cohort"])
+        survivors = tuple(member for member, bit in zip(seats, bits, strict=True) if bit == "1")
         if event.round is not None:
             votes[event.round] = Vote(survivors, bytes.fromhex(str(event.body["cohort_sha256"])))
     return votes

@@ -360,11 +360,7 @@ class Member:
         return tuple(say.Share(owner, at.shares[owner]) for owner in at.survivors)
 
     def _bitmap(self, survivors: tuple[str, ...]) -> str:
-        # One bit a seat of the manifest, the first seat in the highest bit of the first byte.
-        seats = self.manifest.seats
-        bits = sum(1 << (len(seats) - 1 - at) for at, seat in enumerate(seats) if seat.member in survivors)
-        width = (len(seats) + 7) // 8
-        return (bits << (8 * width - len(seats))).to_bytes(width, "big").hex()
+        return "".join("1" if seat.member in survivors else "0" for seat in self.manifest.seats)
 
     def _outgoing(
         self,
