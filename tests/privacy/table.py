@@ -1,24 +1,29 @@
 """A table of members and a coordinator in one process: a fake link for tests of the secure sum."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
-from privacy.envelope import open_envelope
+from privacy.envelope import COORDINATOR, Address, open_envelope, sign_envelope
+from privacy.errors import PrivacyError, RefusalError
 from privacy.field import Plan
 from privacy.keys import IdentityKey
 from privacy.manifest import Manifest, Seat
+from privacy.messages import Message
 from privacy.outgoing import Outgoing
 from privacy.roster import Roster
 from privacy.secagg.aggregator import Aggregator, Downlink, Phase
-from privacy.secagg.history import OpenedSum
+from privacy.secagg.history import OpenedSum, Vote
 from privacy.secagg.member import Member
 from privacy.secagg.standing import MemberRules
-from privacy.wire import Packet, decode_packet
+from privacy.wire import Packet, decode_packet, encode_packet
 
-__all__ = ["Bench", "bench", "manifest_of", "seeded_bytes"]
+__all__ = ["Bench", "allow_anything", "allow_nothing", "bench", "identity_of", "manifest_of", "member_of", "names_of",
+           "packet_of", "parts_of", "refused", "seeded_bytes", "sign_as"]  # fmt: skip
 
 
 def seeded_bytes(seed: int) -> Callable[[int], bytes]:
@@ -28,6 +33,39 @@ def seeded_bytes(seed: int) -> Callable[[int], bytes]:
 
 def allow_anything(_lost: frozenset[str]) -> None:
     """Permit every exclusion."""
+
+
+def allow_nothing(_lost: frozenset[str]) -> None:
+    """Refuse every exclusion, as a permit does unless it says otherwise."""
+    raise RefusalError("permit-exclusion", "the permit does not allow going on without a member")
+
+
+def names_of(count: int) -> list[str]:
+    """Return the ids of `count` members in roster order."""
+    return [f"bank-{place:03d}" for place in range(count)]
+
+
+def parts_of(names: Iterable[str], plan: Plan, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a part for each member, entries anywhere within ±plan.bound."""
+    generator = np.random.default_rng(seed)
+    draw = generator.integers
+    return {name: draw(-plan.bound, plan.bound, plan.length, np.int64, endpoint=True) for name in names}
+
+
+@contextmanager
+def refused(code: str, kind: type[PrivacyError] = PrivacyError) -> Iterator[None]:
+    """Expect a refusal with this code and class."""
+    with pytest.raises(kind) as caught:
+        yield
+    assert caught.value.code == code, f"{caught.value.code}: {caught.value.message}"
+
+
+def sign_as(
+    sender: str, to: str, at: Address, message: Message, attachments: tuple[bytes, ...] = (), vector: bytes = b""
+) -> bytes:
+    """Return a packet that `sender` signed with its real key: what a cheat can always make."""
+    raw = sign_envelope(identity_of(sender), sender, to, at, message).raw
+    return encode_packet(Packet(raw, attachments, vector))
 
 
 def manifest_of(members: Iterable[str], **changes: object) -> Manifest:
@@ -101,6 +139,49 @@ class Bench:
                 self._note(name, member.ended(envelope, packet))
         return None
 
+    def tell(
+        self, to: str, at: Address, message: Message, attachments: tuple[bytes, ...] = (), vector: bytes = b""
+    ) -> Outgoing | None:
+        """Let a member take a message that the coordinator's key signed, whatever it says."""
+        return self.answer(to, sign_as(COORDINATOR, to, at, message, attachments, vector))
+
+    def here(self, name: str) -> Address:
+        """Return the address of the position that a member works at."""
+        member = self.members[name]
+        at = member._at
+        assert at is not None
+        return member._address(member._root, at.number, at.bound)
+
+    def begin(self, ask: bytes, plan: Plan) -> None:
+        """Open a position and let every living member derive its request."""
+        self.down(self.coordinator.open(ask, plan))
+        for name in self.coordinator.roster.members:
+            if name not in self.dead:
+                self.members[name].derive(ask, plan)
+
+    def upload(self, parts: Mapping[str, np.ndarray], names: Iterable[str] | None = None) -> None:
+        """Carry the masked parts of these members (all by default) to the coordinator."""
+        for name in self.coordinator.roster.members if names is None else names:
+            if name not in self.dead:
+                self.up(name, self.members[name].upload(parts[name]))
+
+    def restart(
+        self,
+        name: str,
+        past_votes: Mapping[int, Vote] | None = None,
+        may_exclude: Callable[[frozenset[str]], None] | None = None,
+    ) -> None:
+        """Replace a member's process by a fresh one that knows its past votes only."""
+        self.members[name] = member_of(self.manifest, name, 77, may_exclude or allow_anything, past_votes)
+        self.dead.discard(name)
+
+    def catch_up(self, name: str, asks: Iterable[bytes], plan: Plan) -> None:
+        """Give a restarted member every opened sum; it derives `asks` itself."""
+        for downlink, ask in zip(self.coordinator.catch_up(name), asks, strict=True):
+            packet = decode_packet(downlink.message)
+            member = self.members[name]
+            self._note(name, member.catch_up(member.receive(packet.signed), packet, ask, plan))
+
     def _note(self, name: str, opened: OpenedSum | None) -> None:
         if opened:
             self.sums.setdefault(name, []).append(opened)
@@ -134,24 +215,38 @@ class Bench:
         return self.coordinator.finish()
 
 
-def bench(names: Iterable[str], seed: int = 1, **changes: object) -> Bench:
+def member_of(
+    manifest: Manifest,
+    name: str,
+    seed: int,
+    may_exclude: Callable[[frozenset[str]], None] = allow_anything,
+    past_votes: Mapping[int, Vote] | None = None,
+) -> Member:
+    """Return a fresh process of one member."""
+    rules = MemberRules(
+        own=name,
+        identity=identity_of(name),
+        coordinator=identity_of(COORDINATOR).public,
+        commit_key=bytes(32),
+        may_exclude=may_exclude,
+        random_bytes=seeded_bytes(seed),
+    )
+    return Member(manifest, rules, past_votes)
+
+
+def bench(
+    names: Iterable[str],
+    seed: int = 1,
+    may_exclude: Callable[[frozenset[str]], None] = allow_anything,
+    **changes: object,
+) -> Bench:
     """Return a table over these members."""
     manifest = manifest_of(names, **changes)
     members = {
-        seat.member: Member(
-            manifest,
-            MemberRules(
-                own=seat.member,
-                identity=identity_of(seat.member),
-                coordinator=identity_of("coordinator").public,
-                commit_key=bytes(32),
-                may_exclude=allow_anything,
-                random_bytes=seeded_bytes(seed * 1000 + place),
-            ),
-        )
+        seat.member: member_of(manifest, seat.member, seed * 1000 + place, may_exclude)
         for place, seat in enumerate(manifest.seats)
     }
-    return Bench(manifest, members, Aggregator(manifest, identity_of("coordinator")))
+    return Bench(manifest, members, Aggregator(manifest, identity_of(COORDINATOR)))
 
 
 def packet_of(raw: bytes) -> Packet:
