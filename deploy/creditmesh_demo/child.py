@@ -1,0 +1,117 @@
+"""Run a node or the coordinator as a child of the demo: the product's own command, watched from outside.
+
+    python -m creditmesh_demo.child coordinator coordinator.toml
+    python -m creditmesh_demo.child node node.toml [--kill ROUND:MOMENT]
+
+It changes nothing that leaves the process. Theory: a demo must leave no process behind, however it ends; standard input
+is a pipe that the demo holds open, so its end means the demo is gone, and the child stops itself. The coordinator's
+opened sums are written down for the demo's self-check. A node told to kill itself wraps the gate, because `node/`
+itself has no hook for that.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from creditmesh_demo.self_check import OPENED_FILE
+
+__all__ = ["MOMENTS", "main"]
+
+MOMENTS = ("before-upload", "after-upload", "before-reveal")
+PATIENCE_S = 3.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the named command with one settings file; return its exit code."""
+    parser = argparse.ArgumentParser(prog="creditmesh_demo.child")
+    parser.add_argument("role", choices=("coordinator", "node"))
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--kill", default="")
+    options = parser.parse_args(arguments)
+    threading.Thread(target=_stop_with_the_demo, daemon=True).start()
+    command = ["run", "--config", str(options.config)]
+    if options.role == "coordinator":
+        from coordinator.cli import main as coordinator_main
+
+        _note_opened_sums(options.config.parent / OPENED_FILE)
+        return coordinator_main(command)
+    from node.cli import main as node_main
+
+    if options.kill:
+        number, _, moment = options.kill.partition(":")
+        _kill_at(int(number), moment)
+    return node_main(command)
+
+
+def _stop_with_the_demo() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _note_opened_sums(path: Path) -> None:
+    """Let the aggregator write a line about every sum it opens: job, number, survivors, SHA-256."""
+    from privacy.secagg.aggregator import Aggregator
+
+    finish = Aggregator.finish
+
+    def noted(self: Aggregator) -> Any:
+        result = finish(self)
+        opened = self.opened[-1].opened
+        entry = {
+            "job": self.manifest.job,
+            "number": opened.round,
+            "survivors": list(opened.survivors),
+            "sha256": opened.sum_sha256.hex(),
+        }
+        with path.open("a", encoding="ascii") as stream:
+            stream.write(json.dumps(entry) + "\n")
+        return result
+
+    Aggregator.finish = noted  # type: ignore[method-assign]
+
+
+def _kill_at(number: int, moment: str) -> None:
+    """Let this process end by SIGKILL at one moment of round `number` of the first job it takes part in."""
+    from node.gate import Gate
+    from privacy.log.receipt import decode_receipt
+    from privacy.log.record import decode_event
+    from privacy.outgoing import Outgoing
+
+    send, take_receipt = Gate.send, Gate.on_receipt
+    first_job: list[str] = []
+    upload: list[str] = []
+
+    async def watched_send(self: Gate, outgoing: Outgoing) -> int:
+        if outgoing.job and not first_job:
+            first_job.append(outgoing.job)
+        here = outgoing.job in first_job and outgoing.round == number
+        if here and (outgoing.kind, moment) in (
+            ("secagg.upload", "before-upload"),
+            ("secagg.consent", "before-reveal"),
+        ):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if here and outgoing.kind == "secagg.upload":
+            upload.append(outgoing.msg_id)
+        return await send(self, outgoing)
+
+    def watched_receipt(self: Gate, receipt: bytes) -> None:
+        # The receipt says that the whole upload has arrived.
+        if moment == "after-upload" and decode_event(decode_receipt(receipt).event).body["msg_id"] in upload:
+            os.kill(os.getpid(), signal.SIGKILL)
+        take_receipt(self, receipt)
+
+    Gate.send = watched_send  # type: ignore[method-assign]
+    Gate.on_receipt = watched_receipt  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""Run a demo from an empty folder to its report: found, start, submit, watch, judge, stop, write.
+
+It trains nothing and adds nothing; nodes and coordinator are the product's own processes. Theory: one job per recipe,
+one after the other, so the first table stands before a later recipe loads what it needs; whatever happens on the way,
+every process is stopped before this returns.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from coordinator.commands import spec_of
+from coordinator.job_file import load_job
+from coordinator.store import FINAL_STATES, Store
+from creditmesh_demo.founding import Founded, found, write_node_settings
+from creditmesh_demo.processes import Child, Children
+from creditmesh_demo.progress import Screen
+from creditmesh_demo.report import Judged, check_sums, judge_job, report_document, run_view
+from creditmesh_demo.room_folder import RoomFolder
+from creditmesh_demo.run_files import Submitted, count_log_events, read_job, read_sent
+from creditmesh_demo.run_record import RunRecord, Timing
+from node.source import read_dictionary, read_table
+from privacy.errors import InputError
+from risk.dictionary import Dictionary
+from risk.table import Table
+
+__all__ = ["Kill", "Plan", "launch"]
+
+POLL_S = 0.1
+START_S = 30.0
+RESULTS_S = 60.0
+
+JOB_TOML = """\
+[job]
+recipe = {recipe}
+schema = {schema}
+seed = {seed}
+holdout = {holdout}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Say which member ends itself, at which sum of the first recipe's job and at which of `child.MOMENTS`."""
+
+    member: str
+    number: int
+    moment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Say what to run: room and output folder, recipes in order, share held out, seed, and what to add.
+
+    launched: monotonic seconds when the command began. synthetic: the room was drawn by the demo itself.
+    """
+
+    room: RoomFolder
+    out: Path
+    recipes: tuple[str, ...]
+    holdout: float
+    seed: int
+    compare_pooled: bool
+    kill: Kill | None
+    synthetic: bool
+    launched: float
+
+
+def launch(plan: Plan, screen: Screen) -> int:
+    """Run the plan and return the exit code: 0, or 1 if a job failed or an opened sum was wrong.
+
+    Raises `InputError` for a room that cannot be used and for an output folder that cannot be written.
+    """
+    started = datetime.now(UTC)
+    dictionary = read_dictionary(plan.room.schema)
+    tables = {bank: read_table(path, dictionary, bank, screen.say) for bank, path in plan.room.tables.items()}
+    run = found(plan.out, list(tables))
+    with Children() as children, closing(Store(run.database)) as store:
+        demo = _Demo(plan, screen, run, children, store)
+        demo.start()
+        judged: list[Judged] = []
+        first_result_s = None
+        for recipe in plan.recipes:
+            submitted = demo.submit(recipe)
+            demo.follow(submitted)
+            record = read_job(run, submitted, dictionary, store)
+            judged.append(judge_job(record, tables, plan.compare_pooled))
+            screen.result(judged[-1])
+            if first_result_s is None and record.state == "done":
+                first_result_s = time.monotonic() - plan.launched
+        screen.working("checking every sum and writing the report")
+        children.stop()
+    return _conclude(plan, screen, _Facts(run, dictionary, tables, children, first_result_s, started), judged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the report needs beside the judged jobs."""
+
+    run: Founded
+    dictionary: Dictionary
+    tables: Mapping[str, Table]
+    children: Children
+    first_result_s: float | None
+    started: datetime
+
+
+def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -> int:
+    checks = [check_sums(found.record, facts.tables) for found in judged]
+    members = list(dict.fromkeys(member for found in judged for member in found.record.members))
+    record = RunRecord(
+        room=plan.room.name,
+        seed=plan.seed,
+        started=f"{facts.started:%Y-%m-%d %H:%M} UTC",
+        synthetic=plan.synthetic,
+        jobs=tuple(found.record for found in judged),
+        sent=read_sent(facts.run, members),
+        log_events=count_log_events(facts.run, members),
+    )
+    # The page is drawn last, because its libraries are this program's largest; what it adds is measured after it.
+    from creditmesh_demo.page.render import render
+
+    def timing() -> Timing:
+        return Timing(facts.first_result_s, time.monotonic() - plan.launched, facts.children.peak_bytes())
+
+    render(run_view(record, judged, checks, report_document(record, judged, timing())))
+    report = report_document(record, judged, timing())
+    page = render(run_view(record, judged, checks, report))
+    (plan.out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (plan.out / "report.html").write_text(page, encoding="utf-8")
+    wrong = [f"WRONG: {check.different} of {check.sums} sums of {check.recipe} differ from the plain sums"
+             for check in checks if check.different]  # fmt: skip
+    failed = [f"{job.recipe} failed: {job.reason}" for job in record.jobs if job.state != "done"]
+    screen.finished(plan.out, report, [*failed, *wrong, *_checked(checks)])
+    return 1 if failed or wrong else 0
+
+
+def _checked(checks: list[Any]) -> list[str]:
+    sums = sum(check.sums for check in checks if not check.different)
+    return [f"self-check: {sums} opened sums equal the plain sums over the members' tables"] if sums else []
+
+
+class _Demo:
+    """The processes of one run and the jobs they are given."""
+
+    def __init__(self, plan: Plan, screen: Screen, run: Founded, children: Children, store: Store) -> None:
+        self._plan, self._screen, self._run, self._children, self._store = plan, screen, run, children, store
+        self._nodes: dict[str, Child] = {}
+        self._coordinator: Child | None = None
+
+    def start(self) -> None:
+        """Start the coordinator, then every node; return when the coordinator listens."""
+        plan, run = self._plan, self._run
+        self._screen.working(f"starting one coordinator and {len(run.nodes)} nodes")
+        settings = run.coordinator / "coordinator.toml"
+        self._coordinator = self._children.start("coordinator", ["coordinator", str(settings)], run.coordinator)
+        write_node_settings(run, plan.room, self._listening(self._coordinator), plan.recipes)
+        for member, folder in run.nodes.items():
+            arguments = ["node", str(folder / "node.toml")]
+            if plan.kill and plan.kill.member == member:
+                arguments += ["--kill", f"{plan.kill.number}:{plan.kill.moment}"]
+            self._nodes[member] = self._children.start(member, arguments, folder)
+
+    def submit(self, recipe: str) -> Submitted:
+        """Queue one recipe's job."""
+        path = self._run.coordinator / f"{recipe}.toml"
+        values = {"recipe": recipe, "schema": str(self._plan.room.schema)}
+        text = JOB_TOML.format(
+            **{name: json.dumps(value, ensure_ascii=False) for name, value in values.items()},
+            seed=self._plan.seed,
+            holdout=self._plan.holdout,
+        )
+        path.write_text(text, encoding="utf-8")
+        queued = spec_of(load_job(path))
+        return Submitted(self._store.add_job(recipe, queued), recipe, queued)
+
+    def follow(self, submitted: Submitted) -> None:
+        """Show a job until it is in a final state and every bank that lives has written its result."""
+        seen = 0
+        while True:
+            state = self._store.job(submitted.job).state
+            for event in self._store.job_events(submitted.job, seen):
+                self._screen.event(submitted.recipe, event)
+                seen = event.seq
+            self._children.measure()
+            if state in FINAL_STATES:
+                break
+            self._check_alive(started=bool(seen))
+            time.sleep(POLL_S)
+        self._screen.working(f"{submitted.recipe}: each bank trains its own model and its private mix")
+        self._await_results(submitted.job)
+
+    def _await_results(self, job: str) -> None:
+        outcome = self._run.coordinator / "jobs" / job / "outcome.json"
+        members = json.loads(outcome.read_text(encoding="utf-8"))["members"]
+        waiting = {member: self._run.nodes[member] / "jobs" / job / "result.json" for member in members}
+        until = time.monotonic() + RESULTS_S
+        while waiting and time.monotonic() < until:
+            gone = [bank for bank, path in waiting.items() if path.exists() or self._nodes[bank].exit_code is not None]
+            for bank in gone:
+                del waiting[bank]
+            self._children.measure()
+            time.sleep(POLL_S / 2)
+
+    def _listening(self, coordinator: Child) -> str:
+        """Return the coordinator's "host:port" once it listens."""
+        path = self._run.coordinator / "listening.json"
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            if path.exists():
+                return str(json.loads(path.read_text(encoding="utf-8"))["grpc"])
+            if coordinator.exit_code is not None:
+                raise InputError("coordinator-start", f"the coordinator did not start: {coordinator.last_words()}")
+            time.sleep(POLL_S / 4)
+        raise InputError("coordinator-start", f"the coordinator did not listen within {START_S:.0f} s")
+
+    def _check_alive(self, *, started: bool) -> None:
+        """Raise if the coordinator is gone, or if a node ended before the first job had begun."""
+        if self._coordinator is not None and self._coordinator.exit_code is not None:
+            raise InputError("coordinator-gone", f"the coordinator ended: {self._coordinator.last_words()}")
+        for member, child in self._nodes.items():
+            if child.exit_code is not None and not started:
+                raise InputError("node-start", f"{member}: {child.last_words() or 'its node ended'}")

@@ -1,0 +1,121 @@
+"""Show a running demo on the terminal: a live line on a screen, plain lines elsewhere.
+
+It reads a job's events and decides nothing. Theory: on a screen one line moves; in a file or a pipe every step of the
+recipe becomes one line, so a log stays readable and short.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from coordinator.store import JobEvent
+from creditmesh_demo.page.headline import mean
+from creditmesh_demo.report import Judged
+
+__all__ = ["Screen"]
+
+STEPS = {
+    "sketch": "cutting fields into bins",
+    "bin": "counting good and bad loans per bin",
+    "newton": "fitting weights",
+    "score": "measuring on hold-out rows",
+}
+
+
+class Screen:
+    """Print what a demo does, on standard output."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._status: Status | None = None
+        self._step = ""
+
+    def say(self, text: str) -> None:
+        """Print one line that stays."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def working(self, text: str) -> None:
+        """Show what is going on: a live line on a screen, else a line when the text changes."""
+        if not self._console.is_terminal:
+            if text != self._step:
+                self.say(f"  {text}")
+            self._step = text
+        elif self._status is None:
+            self._status = self._console.status(text)
+            self._status.start()
+        else:
+            self._status.update(text)
+
+    def rest(self) -> None:
+        """Take the live line away."""
+        if self._status is not None:
+            self._status.stop()
+        self._status, self._step = None, ""
+
+    def event(self, recipe: str, event: JobEvent) -> None:
+        """Show one event of a job."""
+        body = event.body
+        if event.kind == "round-opened":
+            step = STEPS.get(str(body["name"]).split("-")[0], "training")
+            live = f"{recipe}: sum {body['number']} over {body['survivors']} banks, {step}"
+            self.working(live if self._console.is_terminal else f"{recipe}: {step}")
+        elif event.kind == "job-started":
+            self.working(f"{recipe}: {len(body['members'])} banks agreed on keys")
+        elif event.kind == "member-left-out":
+            self.say(f"  {body['member']} does not take part: {body['code']}")
+        elif event.kind == "job-paused":
+            self.say(f"  lost {', '.join(body['lost'])}; waiting {body['rejoin_s']:g} s for it to come back")
+        elif event.kind == "members-excluded":
+            self.say(f"  going on without {', '.join(body['lost'])}: {body['reasons']}")
+
+    def result(self, judged: Judged) -> None:
+        """Print a recipe's table: own, network and mixed AUC of each bank, and the market's row."""
+        record, market = judged.record, judged.market
+        self.rest()
+        if market is None:
+            self.say(f"{record.recipe}: failed: {record.reason}")
+            return
+        table = Table(title=f"{record.recipe}: AUC on hold-out rows", title_justify="left", title_style="bold")
+        table.add_column("bank", no_wrap=True)
+        for name in ("rows", "own", "network", "mixed", "chosen", "market: own"):
+            table.add_column(name, justify="right" if name != "chosen" else "left")
+        for bank in market.banks:
+            figures = bank.figures
+            aucs = [_auc(figures[f"auc_{name}"]) for name in ("own", "network", "mixed")]
+            table.add_row(
+                bank.bank, f"{figures['rows_train'] + figures['rows_test']:,}", *aucs, figures["chosen"] or "-",
+                _auc(figures["auc_own_market"]),
+            )  # fmt: skip
+        table.add_section()
+        means = [_auc(mean(market.banks, f"auc_{name}")) for name in ("own", "network", "mixed")]
+        table.add_row("mean", "", *means, "", _auc(mean(market.banks, "auc_own_market")))
+        released = (record.outcome.get("metrics") or {}).get("auc")
+        table.add_row(
+            "market", "", _auc(mean(market.banks, "auc_own_market")), _auc(released), "", "", "", style="bold"
+        )
+        self._console.print(table)
+
+    def finished(self, out: Path, report: dict[str, Any], problems: Sequence[str]) -> None:
+        """Print where everything is and what a reader must know before trusting it."""
+        self.rest()
+        privacy, timing = report["privacy"], report["timing"]
+        memory = timing["peak_rss_bytes_total"]
+        self.say(
+            f"{privacy['sums']} secure sums, at least {privacy['smallest_cohort']} banks in each; "
+            f"{timing['total_s']:.1f} s in all" + (f", {memory / 1e6:,.0f} MB over all processes" if memory else "")
+        )
+        self.say(
+            "Sums are not yet verified by members: the coordinator is trusted to add correctly. "
+            "No differential privacy: the sums are exact."
+        )
+        for problem in problems:
+            self.say(problem)
+        self.say(f"report: {out / 'report.html'}\ncheck:  creditmesh-audit verify {out / 'coordinator'}")
+
+
+def _auc(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
