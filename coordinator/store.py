@@ -143,7 +143,7 @@ class Store:
         try:
             with self._transaction() as connection:
                 connection.execute(insert(tables.members).values(row))
-        except IntegrityError as error:
+        except MisuseError as error:
             taken = {other.id for other in self.members()}
             what = f"member {member.id}" if member.id in taken else "this identity or certificate"
             message = f"{what} is already enrolled; choose another name or suspend the old one"
@@ -299,8 +299,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except IntegrityError:
-        raise
+    except IntegrityError as error:
+        raise MisuseError("store-integrity", "a row repeats a key or names a job that is not there") from error
     except DBAPIError as error:
         reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
         raise InputError("database-unusable", f"the database cannot be used: {reason}") from error

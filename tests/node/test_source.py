@@ -199,7 +199,7 @@ def test_parquet_gives_the_same_table(schema: Path) -> None:
 
     for name, values in expected.columns.items():
         np.testing.assert_array_equal(found.columns[name], values)
-    np.testing.assert_array_equal(found.month, expected.month)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.month, expected.month)
     np.testing.assert_array_equal(found.target, expected.target)
 
 
