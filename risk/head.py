@@ -15,12 +15,12 @@ import numpy as np
 
 from risk.elementary import sigmoid, solve_positive
 from risk.errors import InputError
-from risk.metrics import auc, auc_deviation
+from risk.ranking import auc, auc_deviation
 
 __all__ = ["PRIOR_ROWS", "Choice", "Head", "OutOfFold", "choose", "fit_head", "head_from_document"]
 
 Choice = Literal["own", "network", "mixed"]
-PRIOR_ROWS = 10.0
+PRIOR_ROWS = 3.0
 """Weight of the prior: it counts like this many units of curvature of the log-likelihood."""
 _INTERCEPT_ROWS = 1.0
 _PRIOR = np.array([0.0, 1.0, 0.0])

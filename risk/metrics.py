@@ -1,12 +1,12 @@
-"""How good a model is, from score histograms added over the network, and exactly on a bank's own rows.
+"""How good a model is on the whole network's hold-out rows, from score histograms added over the network.
 
-The network part asks for unlabelled counts in 1 000 score bins, merges neighbours to at least 50 rows, and then asks
+It asks for unlabelled counts in 1 000 score bins, merges neighbours to at least 50 rows, and then asks
 for labels on those. It holds no threshold of acceptance. Theory: AUC by trapezoids over the merged bins (ties inside
 a bin count half), KS as the largest gap of the two cumulative shares, Brier and expected calibration error from a
 bin's mean PD, PSI = sum of (a - b) ln(a / b) over the training scores' deciles.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,10 +16,11 @@ from risk.book import Book
 from risk.elementary import ln, sigmoid
 from risk.model import Model
 from risk.modelfile import decode_model, encode_model
+from risk.ranking import auc, ks
 from risk.recipe import Ask
 from risk.spec import JobSpec
 
-__all__ = ["METRIC_ASKS", "NetworkMetrics", "auc", "auc_deviation", "contribute_metrics", "ks", "metric_rounds"]
+__all__ = ["METRIC_ASKS", "NetworkMetrics", "auc", "contribute_metrics", "ks", "metric_rounds"]
 
 SCORE_BINS = 1000
 STEPS_PER_LOGIT = 64
@@ -166,44 +167,3 @@ def _psi(train: np.ndarray, holdout: np.ndarray) -> float | None:
             share_a, share_b = a2 / (2 * int(train.sum())), b2 / (2 * int(holdout.sum()))
             total += (share_a - share_b) * ln(a2 * int(holdout.sum()), b2 * int(train.sum()))
     return total
-
-
-def auc(target: np.ndarray, risk: np.ndarray) -> float | None:
-    """Return the area under the ROC curve, ties counting half; None where only one class is there.
-
-    target: (n_rows,) of 0 and 1; risk: (n_rows,) float64, larger for riskier.
-    """
-    parts = _placements(target, risk)
-    return None if parts is None else float(np.mean(parts[0]))
-
-
-def auc_deviation(target: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Return the standard error of the difference of two AUCs on the same rows (DeLong et al., 1988)."""
-    one, two = _placements(target, first), _placements(target, second)
-    if one is None or two is None:
-        return 0.0
-    spread = [float(np.var(a - b, ddof=1)) / len(a) if len(a) > 1 else 0.0 for a, b in zip(one, two, strict=True)]
-    return float(np.sqrt(sum(spread)))
-
-
-def ks(target: np.ndarray, risk: np.ndarray) -> float | None:
-    """Return the largest gap of the two classes' cumulative shares; None where only one class is there."""
-    bads = int(np.count_nonzero(target))
-    if bads in (0, len(target)):
-        return None
-    order = np.argsort(risk, kind="stable")
-    label, value = np.asarray(target)[order] == 1, risk[order]
-    last = np.append(value[1:] != value[:-1], True)
-    gap = np.cumsum(label) / bads - np.cumsum(~label) / (len(target) - bads)
-    return float(np.max(np.abs(gap[last])))
-
-
-def _placements(target: np.ndarray, risk: np.ndarray) -> Sequence[np.ndarray] | None:
-    """Return, of each bad, the share of goods below it, and of each good, the share of bads above it."""
-    bad, good = np.sort(risk[target == 1]), np.sort(risk[target == 0])
-    if not len(bad) or not len(good):
-        return None
-    risk_bad, risk_good = risk[target == 1], risk[target == 0]
-    below = np.searchsorted(good, risk_bad, "left") + np.searchsorted(good, risk_bad, "right")
-    above = 2 * len(bad) - np.searchsorted(bad, risk_good, "left") - np.searchsorted(bad, risk_good, "right")
-    return below / (2 * len(good)), above / (2 * len(bad))

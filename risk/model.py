@@ -52,11 +52,16 @@ class Trained:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class OwnModels:
-    """Hold what a bank trains on its own rows alone: on all training rows, and on each half."""
+    """Hold what a bank trains on its own rows alone: on all training rows, and on each half.
+
+    folds: (row numbers of the table, model that was trained without them), together all training rows; empty where
+    the halves are large enough to stand for the whole book.
+    """
 
     full: Model
     half_a: Model
     half_b: Model
+    folds: tuple[tuple[np.ndarray, Model], ...] = ()
 
 
 class Recipe(Protocol):

@@ -10,11 +10,23 @@ from typing import Any
 
 from risk.catalogue import recipe
 from risk.errors import InputError
+from risk.head import Head, head_from_document
 from risk.model import Model
 
-__all__ = ["FORMAT", "canonical_json", "decode_model", "encode_model", "model_digest", "read_json"]
+__all__ = [
+    "FORMAT",
+    "HEAD_FORMAT",
+    "canonical_json",
+    "decode_head",
+    "decode_model",
+    "encode_head",
+    "encode_model",
+    "model_digest",
+    "read_json",
+]
 
 FORMAT = "creditmesh-model/1"
+HEAD_FORMAT = "creditmesh-head/1"
 MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -38,6 +50,23 @@ def decode_model(raw: bytes) -> Model:
 def model_digest(model: Model) -> str:
     """Return the SHA-256, in hex, of the model's file."""
     return hashlib.sha256(encode_model(model)).hexdigest()
+
+
+def encode_head(head: Head, network: Model, own: Model) -> bytes:
+    """Return the file of a bank's head, which names the two models it mixes by their digests."""
+    models = {"network": model_digest(network), "own": model_digest(own)}
+    return canonical_json({"format": HEAD_FORMAT, "head": head.to_document(), "models": models})
+
+
+def decode_head(raw: bytes) -> tuple[Head, str, str]:
+    """Return a head and the digests of the network's and the bank's own model that it mixes."""
+    document = read_json(raw, "head file")
+    if sorted(document) != ["format", "head", "models"] or document["format"] != HEAD_FORMAT:
+        raise InputError("head-format", f"head file: expected format {HEAD_FORMAT} with the keys format, head, models")
+    models, head = document["models"], document["head"]
+    if not isinstance(head, dict) or not isinstance(models, dict) or sorted(models) != ["network", "own"]:
+        raise InputError("head-models", "head file: 'head' must be a table, 'models' must name network and own")
+    return head_from_document(head), str(models["network"]), str(models["own"])
 
 
 def canonical_json(document: Any) -> bytes:

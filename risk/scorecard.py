@@ -42,14 +42,17 @@ _PARAMETERS = {
     "min_bin_rows": (50, 50, 100_000),
     "min_bin_bads": (5, 5, 10_000),
     "min_share_ppm": (50_000, 1_000, 500_000),
-    "min_chi2": (200, 0, 10_000),
+    "min_chi2": (100, 0, 10_000),
     "min_iv": (50, 0, 10_000),
-    "ridge": (100, 0, 1_000_000),
+    "ridge": (1_000, 0, 1_000_000),
     "points": (600, 1, 100_000),
     "odds": (30, 1, 10_000),
     "pdo": (20, 1, 1_000),
 }
 """Default, smallest and largest value of every parameter; units as in `BinRules`, `newton_rounds` and `Scaling`."""
+
+_FOLDS = 10
+_FOLD_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +103,30 @@ class ScorecardRecipe:
     def own(self, book: Book) -> OwnModels:
         """Train scorecards on one bank's rows alone, with its own cuts and the rules of `own_rules`."""
         spec = replace(book.spec, members=1)
-        rules = own_rules(_rules(spec), len(book.rows("train")))
+        rows = len(book.rows("train"))
+        rules, half_rules = own_rules(_rules(spec), rows), own_rules(_rules(spec), rows // 2)
         trained = run_plain(_full_rounds(spec, rules), lambda ask: self.contribute(ask, book))
-        half_a, half_b = run_plain(_half_rounds(spec, trained.carry, rules), lambda ask: self.contribute(ask, book))
-        return OwnModels(trained.model, half_a, half_b)
+        halves = _half_rounds(spec, trained.carry, half_rules)
+        half_a, half_b = run_plain(halves, lambda ask: self.contribute(ask, book))
+        return OwnModels(trained.model, half_a, half_b, self._own_folds(book))
+
+    def _own_folds(self, book: Book) -> tuple[tuple[np.ndarray, Scorecard], ...]:
+        """Train a small book's scorecard without each tenth of its rows; half of a small book would flatter nobody."""
+        train = book.rows("train")
+        if len(train) > _FOLD_ROWS:
+            return ()
+        target = book.table.target[train]
+        turn = np.empty(len(train), dtype=np.int64)
+        for label in (0, 1):
+            turn[target == label] = np.arange(np.count_nonzero(target == label)) % _FOLDS
+        spec = replace(book.spec, members=1, holdout_ppm=0)
+        folds = []
+        for fold in range(_FOLDS):
+            part = Book(book.table.select(train[turn != fold]), spec)
+            rules = own_rules(_rules(spec), part.table.rows)
+            trained = run_plain(_full_rounds(spec, rules), lambda ask, part=part: self.contribute(ask, part))
+            folds.append((train[turn == fold], trained.model))
+        return tuple(folds)
 
     def decode_model(self, document: Mapping[str, Any]) -> Scorecard:
         """Return the scorecard of a document; raise `InputError` for any that is none."""
@@ -113,9 +136,14 @@ class ScorecardRecipe:
 def own_rules(rules: BinRules, rows: int) -> BinRules:
     """Return the rules for a bank's own model, which needs no cell rule: a small book has smaller bins.
 
-    rows: training rows of the bank. Bins keep 5 % of the rows, but at least 10 and at most the network's minimum.
+    rows: training rows of the bank. A bin needs 2.5 % of the rows (5 to 50 rows), and two of each class.
     """
-    return replace(rules, min_rows=min(rules.min_rows, max(10, rows // 20)), min_class=min(rules.min_class, 3))
+    return replace(
+        rules,
+        min_rows=min(rules.min_rows, max(5, rows // 40)),
+        min_share_ppm=min(rules.min_share_ppm, 25_000),
+        min_class=min(rules.min_class, 2),
+    )
 
 
 def _rules(spec: JobSpec) -> BinRules:
