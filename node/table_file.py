@@ -92,6 +92,9 @@ def role_names(dictionary: Dictionary) -> list[str]:
 def _open(path: Path) -> tuple[pl.LazyFrame, Types, Literal["line", "row"]]:
     if path.suffix not in SUFFIXES:
         raise InputError("table-suffix", f"{path}: expected a file that ends in .csv or .parquet")
+    if path.exists() and not path.is_file():
+        kind = "a directory" if path.is_dir() else "a special file"
+        raise InputError("file-unreadable", f"{path}: {kind}, expected a file")
     with path.open("rb") as stream:
         magic = stream.read(4)
     if path.suffix == ".parquet":

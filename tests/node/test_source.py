@@ -61,6 +61,18 @@ def test_the_order_of_columns_does_not_matter(schema: Path) -> None:
         np.testing.assert_array_equal(shuffled.columns[name], values)
 
 
+def test_byte_order_mark_crlf_and_blank_lines_at_the_end_change_nothing(schema: Path) -> None:
+    expected = read(schema, *ROWS)
+    path = schema.parent / "alpha.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join((HEADER, *ROWS, "", "", "")).encode("utf-8"))
+
+    found = read_table(path, read_dictionary(schema), "alpha")
+
+    assert found.rows == expected.rows
+    for name, values in expected.columns.items():
+        np.testing.assert_array_equal(found.columns[name], values)
+
+
 @pytest.mark.parametrize(
     ("column", "cell", "code", "says"),
     [
