@@ -140,7 +140,7 @@ class _Walk:
     hashes: Iterator[bytes] | None = None
     checkpoints: Iterator[bytes] | None = None
     next_checkpoint: Checkpoint | None = None
-    covered: int = 0
+    covered: int = -1
     roots: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -219,7 +219,7 @@ class _Walk:
         while self.next_checkpoint is not None and self.next_checkpoint.size <= size:
             checkpoint, roots = self.next_checkpoint, self.found[5]
             roots.checked += 1
-            if checkpoint.size < size or checkpoint.size < self.covered:
+            if checkpoint.size < size or checkpoint.size <= self.covered:
                 roots.note("failed", f"checkpoint at {checkpoint.size} is out of order or stands twice")
             elif checkpoint.root != self.tree.root():
                 roots.note("failed", f"checkpoint at {size} shows another root: a record up to there was changed")
@@ -257,12 +257,12 @@ class _Walk:
             self.found[3].note("failed", "more hashes are stored than the records have: records were taken away")
 
     def _finish_checkpoints(self) -> None:
-        size, roots = self.tree.size, self.found[5]
+        size, covered, roots = self.tree.size, max(0, self.covered), self.found[5]
         if self.next_checkpoint is not None:
             signed = self.next_checkpoint.size
             roots.note("failed", f"the log once had {signed} records and shows {size}: records were taken away")
-        elif self.covered < size:
-            tail = size - self.covered
+        elif covered < size:
+            tail = size - covered
             roots.note("incomplete", f"the last {tail} of {size} records stand under no checkpoint and prove nothing")
 
     def _finish_receipts(self) -> None:

@@ -32,10 +32,10 @@ def test_many_threads_share_commits_and_get_their_own_places() -> None:
     for thread in threads:
         thread.join()
     assert sorted(index for each in places.values() for index in each) == list(range(400))
-    for thread, indices in places.items():
+    for writer, indices in places.items():
         assert indices == sorted(indices)
         (first,) = read_events(log.database, indices[0], indices[0] + 1)
-        assert first.round == thread * 100
+        assert first.round == writer * 100
     assert not verify_log(log.source(hashes=None)).has("incomplete")
     assert log.marks == [size for (size,) in log.database.execute("SELECT size FROM checkpoint ORDER BY size")]
 
