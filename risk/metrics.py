@@ -16,11 +16,11 @@ from risk.book import Book
 from risk.elementary import ln, sigmoid
 from risk.model import Model
 from risk.modelfile import decode_model, encode_model
-from risk.ranking import auc, ks
+from risk.ranking import auc, auc_deviation, ks
 from risk.recipe import Ask
 from risk.spec import JobSpec
 
-__all__ = ["METRIC_ASKS", "NetworkMetrics", "auc", "contribute_metrics", "ks", "metric_rounds"]
+__all__ = ["METRIC_ASKS", "NetworkMetrics", "auc", "auc_deviation", "contribute_metrics", "ks", "metric_rounds"]
 
 SCORE_BINS = 1000
 STEPS_PER_LOGIT = 64
