@@ -1,15 +1,16 @@
 """Run a node or the coordinator as a child of the demo: the product's own command, watched from outside.
 
     python -m creditmesh_demo.child coordinator coordinator.toml
-    python -m creditmesh_demo.child node node.toml [--kill ROUND:MOMENT]
+    python -m creditmesh_demo.child node node.toml --rows-to FD [--kill ROUND:MOMENT]
 
 It changes nothing that leaves the process. Theory: a demo must leave no process behind, however it ends; standard input
 is a pipe that the demo holds open, so its end means the demo is gone, and the child stops itself. The coordinator's
-opened sums are written down for the demo's self-check. A node told to kill itself wraps the gate, because `node/`
-itself has no hook for that.
+opened sums are written down, and each node's rows are handed over as it read them, for the demo's self-check and its
+figures over all banks. A node told to kill itself wraps the gate, because `node/` itself has no hook for any of this.
 """
 
 import argparse
+import importlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from creditmesh_demo.rows_file import write_rows
 from creditmesh_demo.self_check import OPENED_FILE
 
 __all__ = ["MOMENTS", "main"]
@@ -32,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="creditmesh_demo.child")
     parser.add_argument("role", choices=("coordinator", "node"))
     parser.add_argument("config", type=Path)
+    parser.add_argument("--rows-to", type=int, metavar="FD")
     parser.add_argument("--kill", default="")
     options = parser.parse_args(arguments)
     threading.Thread(target=_stop_with_the_demo, daemon=True).start()
@@ -43,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         return coordinator_main(command)
     from node.cli import main as node_main
 
+    _hand_over_rows(options.rows_to)
     if options.kill:
         number, _, moment = options.kill.partition(":")
         _kill_at(int(number), moment)
@@ -77,6 +81,20 @@ def _note_opened_sums(path: Path) -> None:
         return result
 
     Aggregator.finish = noted  # type: ignore[method-assign]
+
+
+def _hand_over_rows(descriptor: int) -> None:
+    """Let the node's reader also write the rows it read into an open file that only the demo holds."""
+    service: Any = importlib.import_module("node.service")
+    read = service.read_table
+
+    def handed_over(*arguments: Any, **options: Any) -> Any:
+        table = read(*arguments, **options)
+        with os.fdopen(descriptor, "wb") as stream:
+            write_rows(stream, table)
+        return table
+
+    service.read_table = handed_over
 
 
 def _kill_at(number: int, moment: str) -> None:

@@ -15,8 +15,8 @@ from creditmesh_demo.page.view import BankRow, Contrast
 from risk.card import Scorecard
 from risk.head import Head
 from risk.job import Book, JobOutcome, JobSpec, contribute, rounds
-from risk.metrics import auc, auc_deviation
 from risk.model import Model
+from risk.ranking import auc, auc_deviation
 from risk.recipe import run_plain
 from risk.split import Split
 from risk.table import concatenate

@@ -6,27 +6,29 @@ every process is stopped before this returns.
 """
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from coordinator.commands import spec_of
 from coordinator.job_file import load_job
 from coordinator.store import FINAL_STATES, Store
+from coordinator.toml_file import read_document
 from creditmesh_demo.founding import Founded, found, write_node_settings
 from creditmesh_demo.processes import Child, Children
 from creditmesh_demo.progress import Screen
 from creditmesh_demo.report import Judged, check_sums, judge_job, report_document, run_view
 from creditmesh_demo.room_folder import RoomFolder
+from creditmesh_demo.rows_file import read_rows
 from creditmesh_demo.run_files import Submitted, count_log_events, read_job, read_sent
 from creditmesh_demo.run_record import RunRecord, Timing
-from node.source import read_dictionary, read_table
 from privacy.errors import InputError
-from risk.dictionary import Dictionary
+from risk.dictionary import Dictionary, parse_dictionary
 from risk.table import Table
 
 __all__ = ["Kill", "Plan", "launch"]
@@ -77,17 +79,18 @@ def launch(plan: Plan, screen: Screen) -> int:
     Raises `InputError` for a room that cannot be used and for an output folder that cannot be written.
     """
     started = datetime.now(UTC)
-    dictionary = read_dictionary(plan.room.schema)
-    tables = {bank: read_table(path, dictionary, bank, screen.say) for bank, path in plan.room.tables.items()}
-    run = found(plan.out, list(tables))
+    dictionary = parse_dictionary(read_document(plan.room.schema), str(plan.room.schema))
+    run = found(plan.out, list(plan.room.tables))
     with Children() as children, closing(Store(run.database)) as store:
         demo = _Demo(plan, screen, run, children, store)
         demo.start()
         judged: list[Judged] = []
+        tables: dict[str, Table] = {}
         first_result_s = None
         for recipe in plan.recipes:
             submitted = demo.submit(recipe)
             demo.follow(submitted)
+            tables = tables or demo.tables()
             record = read_job(run, submitted, dictionary, store)
             judged.append(judge_job(record, tables, plan.compare_pooled))
             screen.result(judged[-1])
@@ -152,6 +155,7 @@ class _Demo:
         self._plan, self._screen, self._run, self._children, self._store = plan, screen, run, children, store
         self._nodes: dict[str, Child] = {}
         self._coordinator: Child | None = None
+        self._rows: dict[str, IO[bytes]] = {}
 
     def start(self) -> None:
         """Start the coordinator, then every node; return when the coordinator listens."""
@@ -164,7 +168,15 @@ class _Demo:
             arguments = ["node", str(folder / "node.toml")]
             if plan.kill and plan.kill.member == member:
                 arguments += ["--kill", f"{plan.kill.number}:{plan.kill.moment}"]
-            self._nodes[member] = self._children.start(member, arguments, folder)
+            self._rows[member] = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as this demo
+            descriptor = self._rows[member].fileno()
+            arguments += ["--rows-to", str(descriptor)]
+            self._nodes[member] = self._children.start(member, arguments, folder, (descriptor,))
+
+    def tables(self) -> dict[str, Table]:
+        """Return every member's rows as its node read them; a node that read none is left out."""
+        found = {member: read_rows(stream, member) for member, stream in self._rows.items()}
+        return {member: table for member, table in found.items() if table is not None}
 
     def submit(self, recipe: str) -> Submitted:
         """Queue one recipe's job."""
@@ -187,6 +199,8 @@ class _Demo:
             for event in self._store.job_events(submitted.job, seen):
                 self._screen.event(submitted.recipe, event)
                 seen = event.seq
+                if event.kind == "job-started":
+                    self._warn()
             self._children.measure()
             if state in FINAL_STATES:
                 break
@@ -194,6 +208,12 @@ class _Demo:
             time.sleep(POLL_S)
         self._screen.working(f"{submitted.recipe}: each bank trains its own model and its private mix")
         self._await_results(submitted.job)
+
+    def _warn(self) -> None:
+        """Repeat, once, what the nodes had to say about their files."""
+        for child in self._nodes.values():
+            for warning in child.warnings():
+                self._screen.say(f"  {warning}")
 
     def _await_results(self, job: str) -> None:
         outcome = self._run.coordinator / "jobs" / job / "outcome.json"

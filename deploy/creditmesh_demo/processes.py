@@ -6,6 +6,7 @@ with it (`creditmesh_demo.child`). Peak memory is VmHWM, which the kernel keeps 
 while they run.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -45,11 +46,18 @@ class Child:
 
     def last_words(self) -> str:
         """Return the last plain line it wrote, without its program's name; operating lines (JSON) do not count."""
+        plain = [line for line in self._lines() if line.strip() and not line.startswith("{")]
+        return plain[-1].removeprefix("creditmesh-node: ").removeprefix("creditmesh-coordinator: ") if plain else ""
+
+    def warnings(self) -> list[str]:
+        """Return the warnings among its operating lines."""
+        entries = [json.loads(line) for line in self._lines() if line.startswith('{"t"') and line.endswith("}")]
+        return [str(entry["warning"]) for entry in entries if "warning" in entry]
+
+    def _lines(self) -> list[str]:
         with self.output.open("rb") as stream:
             stream.seek(max(0, self.output.stat().st_size - LAST_BYTES))
-            lines = stream.read().decode("utf-8", "replace").splitlines()
-        plain = [line for line in lines if line.strip() and not line.startswith("{")]
-        return plain[-1].removeprefix("creditmesh-node: ").removeprefix("creditmesh-coordinator: ") if plain else ""
+            return stream.read().decode("utf-8", "replace").splitlines()
 
 
 class Children:
@@ -64,8 +72,11 @@ class Children:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, name: str, arguments: list[str], folder: Path) -> Child:
-        """Start `creditmesh_demo.child` with these arguments; its output goes to process.log in the folder."""
+    def start(self, name: str, arguments: list[str], folder: Path, share: tuple[int, ...] = ()) -> Child:
+        """Start `creditmesh_demo.child` with these arguments; its output goes to process.log in the folder.
+
+        share: open file descriptors that the child inherits.
+        """
         output = folder / "process.log"
         # PYTHONPATH may have been what made this program importable.
         environment = {**FRUGAL, **os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
@@ -77,6 +88,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 env=environment,
+                pass_fds=share,
                 process_group=0,
             )
         child = Child(name, process, output)
