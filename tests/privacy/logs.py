@@ -4,6 +4,7 @@ import random
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from privacy.log.appender import Appender, Surroundings
 from privacy.log.instant import Instant
@@ -28,7 +29,7 @@ def author(origin: str = ORIGIN) -> Author:
     return Author(origin, bytes(range(16)), Actor("service", "bank-a", "node", "mtls"))
 
 
-def egress(number: int, payload: str = "ab", **more: object) -> Entry:
+def egress(number: int, payload: str = "ab", **more: Any) -> Entry:
     """Return an `egress.authorised` entry with its own message id."""
     body: dict[str, object] = {
         "msg_id": f"job-1/1/{number}/upload/bank-a>coordinator",
@@ -42,7 +43,7 @@ def egress(number: int, payload: str = "ab", **more: object) -> Entry:
     return Entry("egress.authorised", body, "credit-risk-model", "job-1", number)
 
 
-def ingress(number: int, payload: str = "ab", **more: object) -> Entry:
+def ingress(number: int, payload: str = "ab", **more: Any) -> Entry:
     """Return the `ingress.received` entry that belongs to `egress`."""
     body: dict[str, object] = {
         "msg_id": f"job-1/1/{number}/upload/bank-a>coordinator",
