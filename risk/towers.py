@@ -281,9 +281,7 @@ def _train_epoch(rows: _Rows, weights: Mapping[str, np.ndarray], epoch: _Epoch) 
     for chosen in np.array_split(order, -(-len(order) // epoch.batch)):
         logit = torch.from_numpy(rows.start[chosen]).float() + network["intercept"]
         for name, columns in rows.inputs.features(rows.codes[chosen]).items():
-            x = torch.from_numpy(columns)
-            hidden = torch.relu(x @ network[f"{name}.hidden"] + network[f"{name}.shift"])
-            logit = logit + x @ network[f"{name}.line"] + hidden @ network[f"{name}.output"]
+            logit = logit + _tower(torch.from_numpy(columns), network, name)
         target = torch.from_numpy(rows.target[chosen]).float()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, target)
         if epoch.proximal:
@@ -293,3 +291,9 @@ def _train_epoch(rows: _Rows, weights: Mapping[str, np.ndarray], epoch: _Epoch) 
         loss.backward()
         optimiser.step()
     return {name: tensor.detach().numpy().astype(np.float64) for name, tensor in network.items()}
+
+
+def _tower(x: Any, network: Mapping[str, Any], name: str) -> Any:
+    """Return one tower's output (n_rows,) for the inputs x (n_rows, width), both torch tensors."""
+    hidden = (x @ network[f"{name}.hidden"] + network[f"{name}.shift"]).relu()
+    return x @ network[f"{name}.line"] + hidden @ network[f"{name}.output"]
