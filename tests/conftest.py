@@ -7,12 +7,20 @@ import sys
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import hypothesis  # noqa: E402 - the thread counts have to be set first
+import hypothesis
+import pytest
 
 __all__: list[str] = []
 
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow whatever loads torch or Flower; that import alone takes seconds."""
+    for item in items:
+        if "tower" in item.path.name or "flower" in item.path.name:
+            item.add_marker(pytest.mark.slow)
 
 
 def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
