@@ -147,7 +147,10 @@ def _line(path: Path) -> str:
 
 
 def _open_export(path: Path, key: VerifierKey | None) -> OpenLog:
-    header = next(_lines(path), {})
+    try:
+        header = next(_lines(path), {})
+    except VerificationError:
+        header = {}
     origin, vkey = header.get("origin"), header.get("vkey")
     if header.get("format") != EXPORT_FORMAT or not isinstance(origin, str) or not isinstance(vkey, str):
         raise InputError("log-unreadable", f"{path}: is no export of format {EXPORT_FORMAT}")
