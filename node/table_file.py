@@ -61,6 +61,16 @@ class Cells:
         return self.frame.drop_in_place(name).to_numpy()
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Opened:
+    """A file before its cells are read; names: its columns in order, as written."""
+
+    frame: pl.LazyFrame
+    names: tuple[str, ...]
+    types: Types
+    unit: Literal["line", "row"]
+
+
 def read_cells(path: Path, dictionary: Dictionary) -> Cells:
     """Return the cells of the file at `path`.
 
@@ -68,18 +78,18 @@ def read_cells(path: Path, dictionary: Dictionary) -> Cells:
     absent target, or a Parquet column of the wrong type.
     """
     try:
-        frame, types, unit = _open(path)
+        opened = _open(path)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise InputError("file-unreadable", f"{path}: cannot be read ({reason})") from error
-    _check_names(path, dictionary, types)
+    _check_names(path, dictionary, opened.names)
     try:
-        cells = frame.select(_columns(path, dictionary, types)).collect(engine="streaming")
+        cells = opened.frame.select(_columns(path, dictionary, opened.types)).collect(engine="streaming")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputError("table-format", f"{path}: the file is damaged and cannot be read to its end") from error
     if cells.height == 0:
         raise InputError("table-empty", f"{path}: the file has no rows; expected at least one")
-    return Cells(cells, frozenset(cells.columns), unit, cells.height)
+    return Cells(cells, frozenset(cells.columns), opened.unit, cells.height)
 
 
 def role_names(dictionary: Dictionary) -> list[str]:
@@ -89,7 +99,7 @@ def role_names(dictionary: Dictionary) -> list[str]:
     return [name for name in names if name is not None]
 
 
-def _open(path: Path) -> tuple[pl.LazyFrame, Types, Literal["line", "row"]]:
+def _open(path: Path) -> _Opened:
     if path.suffix not in SUFFIXES:
         raise InputError("table-suffix", f"{path}: expected a file that ends in .csv or .parquet")
     if path.exists() and not path.is_file():
@@ -102,43 +112,40 @@ def _open(path: Path) -> tuple[pl.LazyFrame, Types, Literal["line", "row"]]:
     if magic == b"PAR1":
         raise InputError("table-format", f"{path}: a Parquet file; give it the ending .parquet")
     shape = read_shape(path)
-    for place, name in enumerate(shape.header, start=1):
-        if not name:
-            raise InputError("table-header", f"{path}: column {place} has no name in line 1")
-        if name in shape.header[: place - 1]:
-            first = shape.header.index(name) + 1
-            raise InputError("column-repeated", f"{path}: columns {first} and {place} have one name; remove one")
-    if shape.rows == 0:
-        raise InputError("table-empty", f"{path}: the file has no rows; expected at least one below the header")
-    # n_rows leaves out blank lines at the end, which would be read as rows without a target.
+    # n_rows leaves out blank lines at the end, which would be read as rows without a target; 0 rows are refused later.
     frame = pl.scan_csv(path, infer_schema=False, n_rows=shape.rows)
-    return frame, dict.fromkeys(shape.header, pl.String()), "line"
+    return _Opened(frame, shape.header, dict.fromkeys(shape.header, pl.String()), "line")
 
 
-def _open_parquet(path: Path, magic: bytes) -> tuple[pl.LazyFrame, Types, Literal["line", "row"]]:
+def _open_parquet(path: Path, magic: bytes) -> _Opened:
     if magic != b"PAR1":
         raise InputError("table-format", f"{path}: not a Parquet file; expected one, or a CSV file named .csv")
     try:
         frame = pl.scan_parquet(path)
-        return frame, dict(frame.collect_schema()), "row"
+        types = dict(frame.collect_schema())
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputError("table-format", f"{path}: the Parquet file is damaged; write it again") from error
+    return _Opened(frame, tuple(types), types, "row")
 
 
-def _check_names(path: Path, dictionary: Dictionary, types: Types) -> None:
+def _check_names(path: Path, dictionary: Dictionary, names: tuple[str, ...]) -> None:
     known = {field.name for field in dictionary.fields} | set(role_names(dictionary))
-    if not known & set(types):
-        hint = (
-            "expected a header of column names, separated by commas" if path.suffix == ".csv" else "is it this table?"
-        )
+    if not known & set(names):
+        hint = "expected a header line of names, separated by commas" if path.suffix == ".csv" else "is it this table?"
         raise InputError("table-header", f"{path}: no column is one that the schema declares; {hint}")
-    if dictionary.target.field not in types:
+    for place, name in enumerate(names, start=1):
+        if not name:
+            raise InputError("table-header", f"{path}: column {place} has no name")
+        if name in names[: place - 1]:
+            first = names.index(name) + 1
+            raise InputError("column-repeated", f"{path}: columns {first} and {place} have one name; remove one")
+    if dictionary.target.field not in names:
         raise InputError("target-absent", f"{path}: the target column {dictionary.target.field} is absent; add it")
-    undeclared = [place for place, name in enumerate(types, start=1) if name not in known]
+    undeclared = [place for place, name in enumerate(names, start=1) if name not in known]
     if undeclared:
-        names = ", ".join(_shown(list(types)[place - 1], place) for place in undeclared[:3])
+        shown = ", ".join(_shown(names[place - 1], place) for place in undeclared[:3])
         more = f" and {len(undeclared) - 3} more" if len(undeclared) > 3 else ""
-        message = f"{path}: undeclared column {names}{more}; declare it in the schema or remove it from the file"
+        message = f"{path}: undeclared column {shown}{more}; declare it in the schema or remove it from the file"
         raise InputError("column-undeclared", message)
 
 
