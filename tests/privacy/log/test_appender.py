@@ -94,4 +94,6 @@ def test_a_full_disk_leaves_a_valid_log_that_goes_on_at_the_next_place() -> None
     later = list(read_events(log.database, head.size, place + 1))
     assert later[0].seq == head.size and later[-1].round == 51
     assert [event.kind for event in later].count("alarm.raised") == 1
+    assert [event.round for event in later].count(50) == 1
+    assert log.database.execute("SELECT msg_id FROM receipt").fetchall() == [("m50",)]
     assert not verify_log(log.source(receipts=None)).has("failed")
