@@ -1,10 +1,12 @@
 """Run a node or the coordinator as a child of the demo: the product's own command, watched from outside.
 
-    python -m creditmesh_demo.child coordinator coordinator.toml
-    python -m creditmesh_demo.child node node.toml --rows-to FD [--kill ROUND:MOMENT]
+    python -m creditmesh_demo.child coordinator OUT MEMBER ...
+    python -m creditmesh_demo.child node OUT MEMBER --rows-to FD [--kill ROUND:MOMENT]
 
 It changes nothing that leaves the process. Theory: a demo must leave no process behind, however it ends; standard input
 is a pipe that the demo holds open, so its end means the demo is gone, and the child stops itself. The coordinator's
+process first founds the consortium, and queues the job files whose names come on standard input, as its operator's
+commands would; so the launcher itself loads neither keys nor a database library and stays small. The
 opened sums are written down, and each node's rows are handed over as it read them, for the demo's self-check and its
 figures over all banks. A node told to kill itself wraps the gate, because `node/` itself has no hook for any of this.
 """
@@ -17,11 +19,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from creditmesh_demo.folders import RunFolders
 from creditmesh_demo.rows_file import write_rows
 from creditmesh_demo.self_check import OPENED_FILE
+from privacy.errors import InputError
 
 __all__ = ["MOMENTS", "main"]
 
@@ -30,35 +35,55 @@ PATIENCE_S = 3.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the named command with one settings file; return its exit code."""
+    """Run the named process of a run; return its exit code."""
     parser = argparse.ArgumentParser(prog="creditmesh_demo.child")
     parser.add_argument("role", choices=("coordinator", "node"))
-    parser.add_argument("config", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("members", nargs="+")
     parser.add_argument("--rows-to", type=int, metavar="FD")
     parser.add_argument("--kill", default="")
     options = parser.parse_args(arguments)
-    threading.Thread(target=_stop_with_the_demo, daemon=True).start()
-    command = ["run", "--config", str(options.config)]
-    if options.role == "coordinator":
-        from coordinator.cli import main as coordinator_main
+    run = RunFolders(options.out, tuple(options.members))
+    return _coordinator(run) if options.role == "coordinator" else _node(run, options)
 
-        _note_opened_sums(options.config.parent / OPENED_FILE)
-        return coordinator_main(command)
+
+def _coordinator(run: RunFolders) -> int:
+    from coordinator.cli import main as coordinator_main
+    from creditmesh_demo.founding import found
+
+    settings = run.coordinator / "coordinator.toml"
+    try:
+        found(run)
+    except (InputError, OSError) as error:
+        print(f"creditmesh-coordinator: {error}", flush=True)
+        return 2
+    _note_opened_sums(run.coordinator / OPENED_FILE)
+    _stop_with_the_demo(lambda job: coordinator_main(["submit", job, "--config", str(settings)]))
+    return coordinator_main(["run", "--config", str(settings)])
+
+
+def _node(run: RunFolders, options: argparse.Namespace) -> int:
     from node.cli import main as node_main
 
+    _stop_with_the_demo(lambda _line: None)
     _hand_over_rows(options.rows_to)
     if options.kill:
         number, _, moment = options.kill.partition(":")
         _kill_at(int(number), moment)
-    return node_main(command)
+    return node_main(["run", "--config", str(run.nodes[run.members[0]] / "node.toml")])
 
 
-def _stop_with_the_demo() -> None:
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(PATIENCE_S)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _stop_with_the_demo(on_line: Callable[[str], object]) -> None:
+    """Hand every line of standard input on; end this process when standard input ends."""
+
+    def read() -> None:
+        for line in sys.stdin:
+            on_line(line.strip())
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=read, daemon=True).start()
 
 
 def _note_opened_sums(path: Path) -> None:

@@ -1,14 +1,13 @@
-"""Write down a consortium for one demo run: authority, certificates, identities, and every process's settings.
+"""Write down a consortium for one demo run: authority, certificates, identities, and the coordinator's settings.
 
-It starts no process. Theory: it uses the coordinator's own founding and enrolling functions, so a demo's members hold
-the same certificates and pins as real ones; what differs is that one program sees all private keys here, which a real
-network never allows. Everything listens on the loopback interface alone.
+It starts no process; nodes' settings follow in `creditmesh_demo.folders`, once the port is known. Theory: it uses the
+coordinator's own founding and enrolling functions, so a demo's members hold the same certificates and pins as real
+ones; what differs is that one program sees all private keys here, which a real network never allows. Everything listens
+on the loopback interface alone.
 """
 
 import json
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from coordinator import authority, config, consortium
 from coordinator.keys_file import read_identity, write_new
 from coordinator.log_store import load_log_key
 from coordinator.store import Store
-from creditmesh_demo.room_folder import RoomFolder
+from creditmesh_demo.folders import RunFolders
 from privacy.keys import IdentityKey
 
-__all__ = ["COORDINATOR_LOG", "CONSORTIUM", "Founded", "found", "write_node_settings"]
+__all__ = ["found"]
 
 CONSORTIUM = "demo"
 COORDINATOR_LOG = "coordinator/privacy-log"
@@ -53,52 +52,10 @@ rejoin_s = 2
 dir = "."
 """
 
-NODE_TOML = """\
-[member]
-id = {member}
 
-[coordinator]
-endpoint = {endpoint}
-
-[tls]
-ca = "keys/ca.pem"
-certificate = "keys/certificate.pem"
-key = "keys/tls.key"
-
-[identity]
-key = "keys/identity.key"
-peers = "keys/members.json"
-
-[source]
-table = {table}
-schema = {schema}
-
-[permit]
-recipes = {recipes}
-allow_exclusion = 1
-
-[state]
-dir = "."
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Founded:
-    """Name the folders of a run: the coordinator's, and each member's by name."""
-
-    coordinator: Path
-    nodes: dict[str, Path]
-
-    @property
-    def database(self) -> str:
-        """Return the URL of the coordinator's database."""
-        return f"sqlite:///{self.coordinator / 'coordinator.db'}"
-
-
-def found(out: Path, members: Sequence[str]) -> Founded:
-    """Found the consortium under `out` and enrol the members; node settings follow once the port is known."""
+def found(run: RunFolders) -> None:
+    """Found the consortium in the run's folders and enrol its members."""
     now = datetime.now(UTC)
-    run = Founded(out / "coordinator", {member: out / "nodes" / member for member in members})
     consortium.found(run.coordinator, consortium.Founding(CONSORTIUM, f"{LOOPBACK}:0", (LOOPBACK,)), now)
     settings_file = run.coordinator / "coordinator.toml"
     settings_file.write_text(COORDINATOR_TOML.format(name=CONSORTIUM, host=LOOPBACK), encoding="utf-8")
@@ -111,7 +68,6 @@ def found(out: Path, members: Sequence[str]) -> Founded:
     finally:
         store.close()
     _pin(run, identities)
-    return run
 
 
 def _enrol(store: Store, settings: config.CoordinatorConfig, member: str, keys: Path, now: datetime) -> str:
@@ -128,7 +84,7 @@ def _enrol(store: Store, settings: config.CoordinatorConfig, member: str, keys: 
     return identity
 
 
-def _pin(run: Founded, identities: dict[str, str]) -> None:
+def _pin(run: RunFolders, identities: dict[str, str]) -> None:
     """Give every member the public identities of the coordinator, its log and all members."""
     coordinator = read_identity(run.coordinator / "keys" / "identity.key").public.hex()
     log = load_log_key(run.coordinator, COORDINATOR_LOG).verifier().encode()
@@ -138,21 +94,3 @@ def _pin(run: Founded, identities: dict[str, str]) -> None:
     }
     for folder in run.nodes.values():
         write_new(folder / "keys" / "members.json", json.dumps(document, indent=1).encode("ascii"), 0o644)
-
-
-def write_node_settings(run: Founded, room: RoomFolder, endpoint: str, recipes: Sequence[str]) -> None:
-    """Write every member's node.toml; endpoint: "host:port" of the coordinator."""
-    for member, folder in run.nodes.items():
-        text = NODE_TOML.format(
-            member=_toml(member),
-            endpoint=_toml(endpoint),
-            table=_toml(str(room.tables[member])),
-            schema=_toml(str(room.schema)),
-            recipes=json.dumps(list(recipes)),
-        )
-        (folder / "node.toml").write_text(text, encoding="utf-8")
-
-
-def _toml(text: str) -> str:
-    # A JSON string is a TOML basic string, but for the escape of one control character that no name here has.
-    return json.dumps(text, ensure_ascii=False)

@@ -8,27 +8,22 @@ every process is stopped before this returns.
 import json
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from coordinator.commands import spec_of
-from coordinator.job_file import load_job
-from coordinator.store import FINAL_STATES, Store
-from coordinator.toml_file import read_document
-from creditmesh_demo.founding import Founded, found, write_node_settings
+from creditmesh_demo.folders import JobFacts, RunFolders, write_job, write_node_settings
+from creditmesh_demo.job_history import FINAL_STATES, JobHistory
+from creditmesh_demo.page.view import SelfCheck
 from creditmesh_demo.processes import Child, Children
 from creditmesh_demo.progress import Screen
 from creditmesh_demo.report import Judged, check_sums, judge_job, report_document, run_view
-from creditmesh_demo.room_folder import RoomFolder
+from creditmesh_demo.room_folder import RoomFolder, read_schema
 from creditmesh_demo.rows_file import read_rows
-from creditmesh_demo.run_files import Submitted, count_log_events, read_job, read_sent
+from creditmesh_demo.run_files import count_log_events, read_job, read_sent
 from creditmesh_demo.run_record import RunRecord, Timing
 from privacy.errors import InputError
-from risk.dictionary import Dictionary, parse_dictionary
 from risk.table import Table
 
 __all__ = ["Kill", "Plan", "launch"]
@@ -36,14 +31,6 @@ __all__ = ["Kill", "Plan", "launch"]
 POLL_S = 0.1
 START_S = 30.0
 RESULTS_S = 60.0
-
-JOB_TOML = """\
-[job]
-recipe = {recipe}
-schema = {schema}
-seed = {seed}
-holdout = {holdout}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +66,45 @@ def launch(plan: Plan, screen: Screen) -> int:
     Raises `InputError` for a room that cannot be used and for an output folder that cannot be written.
     """
     started = datetime.now(UTC)
-    dictionary = parse_dictionary(read_document(plan.room.schema), str(plan.room.schema))
-    run = found(plan.out, list(plan.room.tables))
-    with Children() as children, closing(Store(run.database)) as store:
-        demo = _Demo(plan, screen, run, children, store)
+    dictionary = read_schema(plan.room)
+    run = RunFolders(plan.out, tuple(plan.room.tables))
+    with Children() as children:
+        demo = _Demo(plan, screen, run, children)
         demo.start()
         judged: list[Judged] = []
         tables: dict[str, Table] = {}
         first_result_s = None
         for recipe in plan.recipes:
-            submitted = demo.submit(recipe)
-            demo.follow(submitted)
+            job = demo.submit(recipe)
+            demo.follow(job, recipe)
             tables = tables or demo.tables()
-            record = read_job(run, submitted, dictionary, store)
+            record = read_job(run, job, dictionary, demo.history)
             judged.append(judge_job(record, tables, plan.compare_pooled))
             screen.result(judged[-1])
             if first_result_s is None and record.state == "done":
                 first_result_s = time.monotonic() - plan.launched
         screen.working("checking every sum and writing the report")
         children.stop()
-    return _conclude(plan, screen, _Facts(run, dictionary, tables, children, first_result_s, started), judged)
+    checks = [check_sums(found.record, tables) for found in judged]
+    # The page's drawing library is large: what the rows took goes back to the system before it is loaded.
+    demo.forget_rows()
+    tables.clear()
+    return _conclude(plan, screen, _Facts(run, checks, children, first_result_s, started), judged)
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
     """What the report needs beside the judged jobs."""
 
-    run: Founded
-    dictionary: Dictionary
-    tables: Mapping[str, Table]
+    run: RunFolders
+    checks: list[SelfCheck]
     children: Children
     first_result_s: float | None
     started: datetime
 
 
 def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -> int:
-    checks = [check_sums(found.record, facts.tables) for found in judged]
+    checks = facts.checks
     members = list(dict.fromkeys(member for found in judged for member in found.record.members))
     record = RunRecord(
         room=plan.room.name,
@@ -125,15 +115,15 @@ def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -
         sent=read_sent(facts.run, members),
         log_events=count_log_events(facts.run, members),
     )
-    # The page is drawn last, because its libraries are this program's largest; what it adds is measured after it.
-    from creditmesh_demo.page.render import render
+    from creditmesh_demo.page.render import draw, render
 
     def timing() -> Timing:
         return Timing(facts.first_result_s, time.monotonic() - plan.launched, facts.children.peak_bytes())
 
-    render(run_view(record, judged, checks, report_document(record, judged, timing())))
+    # Drawing comes before the report is closed, because the memory that it takes is part of what the report says.
+    drawings = draw(run_view(record, judged, checks, report_document(record, judged, timing())))
     report = report_document(record, judged, timing())
-    page = render(run_view(record, judged, checks, report))
+    page = render(run_view(record, judged, checks, report), drawings)
     (plan.out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (plan.out / "report.html").write_text(page, encoding="utf-8")
     wrong = [f"WRONG: {check.different} of {check.sums} sums of {check.recipe} differ from the plain sums"
@@ -143,7 +133,7 @@ def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -
     return 1 if failed or wrong else 0
 
 
-def _checked(checks: list[Any]) -> list[str]:
+def _checked(checks: list[SelfCheck]) -> list[str]:
     sums = sum(check.sums for check in checks if not check.different)
     return [f"self-check: {sums} opened sums equal the plain sums over the members' tables"] if sums else []
 
@@ -151,26 +141,27 @@ def _checked(checks: list[Any]) -> list[str]:
 class _Demo:
     """The processes of one run and the jobs they are given."""
 
-    def __init__(self, plan: Plan, screen: Screen, run: Founded, children: Children, store: Store) -> None:
-        self._plan, self._screen, self._run, self._children, self._store = plan, screen, run, children, store
+    def __init__(self, plan: Plan, screen: Screen, run: RunFolders, children: Children) -> None:
+        self._plan, self._screen, self._run, self._children = plan, screen, run, children
         self._nodes: dict[str, Child] = {}
-        self._coordinator: Child | None = None
         self._rows: dict[str, IO[bytes]] = {}
 
     def start(self) -> None:
-        """Start the coordinator, then every node; return when the coordinator listens."""
+        """Start the coordinator, then every node; return when all are started."""
         plan, run = self._plan, self._run
-        self._screen.working(f"starting one coordinator and {len(run.nodes)} nodes")
-        settings = run.coordinator / "coordinator.toml"
-        self._coordinator = self._children.start("coordinator", ["coordinator", str(settings)], run.coordinator)
-        write_node_settings(run, plan.room, self._listening(self._coordinator), plan.recipes)
+        self._screen.working(f"starting one coordinator and {len(run.members)} nodes")
+        for folder in (run.coordinator, *run.nodes.values()):
+            folder.mkdir(parents=True)
+        names = ["coordinator", str(run.out), *run.members]
+        self._coordinator = self._children.start("coordinator", names, run.coordinator)
+        write_node_settings(run, plan.room, self._listening(), plan.recipes)
+        self.history = JobHistory(run.coordinator)
         for member, folder in run.nodes.items():
-            arguments = ["node", str(folder / "node.toml")]
-            if plan.kill and plan.kill.member == member:
-                arguments += ["--kill", f"{plan.kill.number}:{plan.kill.moment}"]
             self._rows[member] = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as this demo
             descriptor = self._rows[member].fileno()
-            arguments += ["--rows-to", str(descriptor)]
+            arguments = ["node", str(run.out), member, "--rows-to", str(descriptor)]
+            if plan.kill and plan.kill.member == member:
+                arguments += ["--kill", f"{plan.kill.number}:{plan.kill.moment}"]
             self._nodes[member] = self._children.start(member, arguments, folder, (descriptor,))
 
     def tables(self) -> dict[str, Table]:
@@ -178,26 +169,32 @@ class _Demo:
         found = {member: read_rows(stream, member) for member, stream in self._rows.items()}
         return {member: table for member, table in found.items() if table is not None}
 
-    def submit(self, recipe: str) -> Submitted:
-        """Queue one recipe's job."""
-        path = self._run.coordinator / f"{recipe}.toml"
-        values = {"recipe": recipe, "schema": str(self._plan.room.schema)}
-        text = JOB_TOML.format(
-            **{name: json.dumps(value, ensure_ascii=False) for name, value in values.items()},
-            seed=self._plan.seed,
-            holdout=self._plan.holdout,
-        )
-        path.write_text(text, encoding="utf-8")
-        queued = spec_of(load_job(path))
-        return Submitted(self._store.add_job(recipe, queued), recipe, queued)
+    def forget_rows(self) -> None:
+        """Close the files that hold rows, which end with that."""
+        for stream in self._rows.values():
+            stream.close()
 
-    def follow(self, submitted: Submitted) -> None:
+    def submit(self, recipe: str) -> str:
+        """Queue one recipe's job and return its id."""
+        plan, before = self._plan, len(self.history.jobs())
+        path = write_job(self._run, JobFacts(recipe, plan.room.schema, plan.seed, plan.holdout))
+        self._coordinator.tell(str(path))
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            jobs = self.history.jobs()
+            if len(jobs) > before:
+                return jobs[-1]
+            self._check_alive(started=True)
+            time.sleep(POLL_S / 4)
+        raise InputError("job-refused", f"{path}: not taken by the coordinator: {self._coordinator.last_words()}")
+
+    def follow(self, job: str, recipe: str) -> None:
         """Show a job until it is in a final state and every bank that lives has written its result."""
         seen = 0
         while True:
-            state = self._store.job(submitted.job).state
-            for event in self._store.job_events(submitted.job, seen):
-                self._screen.event(submitted.recipe, event)
+            state = self.history.state(job)
+            for event in self.history.events(job, seen):
+                self._screen.event(recipe, event)
                 seen = event.seq
                 if event.kind == "job-started":
                     self._warn()
@@ -206,8 +203,8 @@ class _Demo:
                 break
             self._check_alive(started=bool(seen))
             time.sleep(POLL_S)
-        self._screen.working(f"{submitted.recipe}: each bank trains its own model and its private mix")
-        self._await_results(submitted.job)
+        self._screen.working(f"{recipe}: each bank trains its own model and its private mix")
+        self._await_results(job)
 
     def _warn(self) -> None:
         """Repeat, once, what the nodes had to say about their files."""
@@ -227,21 +224,23 @@ class _Demo:
             self._children.measure()
             time.sleep(POLL_S / 2)
 
-    def _listening(self, coordinator: Child) -> str:
+    def _listening(self) -> str:
         """Return the coordinator's "host:port" once it listens."""
         path = self._run.coordinator / "listening.json"
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             if path.exists():
                 return str(json.loads(path.read_text(encoding="utf-8"))["grpc"])
-            if coordinator.exit_code is not None:
-                raise InputError("coordinator-start", f"the coordinator did not start: {coordinator.last_words()}")
+            if self._coordinator.exit_code is not None:
+                raise InputError(
+                    "coordinator-start", f"the coordinator did not start: {self._coordinator.last_words()}"
+                )
             time.sleep(POLL_S / 4)
         raise InputError("coordinator-start", f"the coordinator did not listen within {START_S:.0f} s")
 
     def _check_alive(self, *, started: bool) -> None:
         """Raise if the coordinator is gone, or if a node ended before the first job had begun."""
-        if self._coordinator is not None and self._coordinator.exit_code is not None:
+        if self._coordinator.exit_code is not None:
             raise InputError("coordinator-gone", f"the coordinator ended: {self._coordinator.last_words()}")
         for member, child in self._nodes.items():
             if child.exit_code is not None and not started:

@@ -25,7 +25,8 @@ FRUGAL = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_ARENA_MAX": "1",
+    "POLARS_MAX_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
 
@@ -43,6 +44,12 @@ class Child:
     def exit_code(self) -> int | None:
         """Return its exit code (negative: the signal that ended it), or None while it runs."""
         return self.process.poll()
+
+    def tell(self, line: str) -> None:
+        """Send it one line on its standard input."""
+        if self.process.stdin is not None:
+            self.process.stdin.write(line.encode("utf-8") + b"\n")
+            self.process.stdin.flush()
 
     def last_words(self) -> str:
         """Return the last plain line it wrote, without its program's name; operating lines (JSON) do not count."""

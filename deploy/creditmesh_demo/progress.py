@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from coordinator.store import JobEvent
+from creditmesh_demo.job_history import JobEvent
 from creditmesh_demo.page.headline import mean
 from creditmesh_demo.report import Judged
 

@@ -7,12 +7,14 @@ every machine, and whatever is left aside is named.
 
 import os
 import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from privacy.errors import InputError
+from risk.dictionary import Dictionary, parse_dictionary
 
-__all__ = ["INSTITUTION", "LARGEST_ROOM", "SMALLEST_ROOM", "RoomFolder", "open_room"]
+__all__ = ["INSTITUTION", "LARGEST_ROOM", "SMALLEST_ROOM", "RoomFolder", "open_room", "read_schema"]
 
 INSTITUTION = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SMALLEST_ROOM = 4
@@ -63,6 +65,18 @@ def open_room(folder: Path) -> RoomFolder:
             tables[stem] = folder / name
     _check_size(folder, tables, ignored)
     return RoomFolder(folder.resolve().name or "room", schema, tables, tuple(ignored))
+
+
+def read_schema(room: RoomFolder) -> Dictionary:
+    """Return the room's data dictionary; raises an `InputError` that names file and key."""
+    try:
+        document = tomllib.loads(room.schema.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise InputError("schema-unreadable", f"{room.schema}: cannot be read ({reason})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError("schema-toml", f"{room.schema}: not a TOML file in UTF-8: {error}") from error
+    return parse_dictionary(document, str(room.schema))
 
 
 def _file_names(folder: Path) -> list[str]:

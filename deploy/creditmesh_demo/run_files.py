@@ -8,16 +8,14 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coordinator.store import Store
 from creditmesh_demo.evaluation import BankModels
-from creditmesh_demo.founding import Founded
-from creditmesh_demo.run_record import JobRecord, RoundFact, Sent
+from creditmesh_demo.folders import RunFolders
+from creditmesh_demo.job_history import JobHistory
+from creditmesh_demo.run_record import JobRecord, Sent
 from creditmesh_demo.self_check import OPENED_FILE, read_opened
-from privacy.log.journal import read_events
 from risk.catalogue import recipe as recipe_of
 from risk.dictionary import Dictionary
 from risk.head import head_from_document
@@ -25,51 +23,38 @@ from risk.model import Model
 from risk.modelfile import decode_model, read_json
 from risk.spec import JobSpec
 
-__all__ = ["Submitted", "count_log_events", "read_job", "read_sent"]
+__all__ = ["count_log_events", "read_job", "read_sent"]
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """One job as it was queued: id, recipe and the queued values (`coordinator.commands.spec_of`)."""
-
-    job: str
-    recipe: str
-    queued: Mapping[str, Any]
-
-
-def read_job(run: Founded, submitted: Submitted, dictionary: Dictionary, store: Store) -> JobRecord:
+def read_job(run: RunFolders, job: str, dictionary: Dictionary, history: JobHistory) -> JobRecord:
     """Return a job that is in its final state, with the models of every bank that ended it."""
-    outcome = json.loads((run.coordinator / "jobs" / submitted.job / "outcome.json").read_text(encoding="utf-8"))
-    members = tuple(outcome["members"])
-    results = {bank: _result(run.nodes[bank], submitted.job) for bank in members}
+    outcome = json.loads((run.coordinator / "jobs" / job / "outcome.json").read_text(encoding="utf-8"))
+    members, recipe, rounds = tuple(outcome["members"]), str(outcome["recipe"]), history.opened(job)
+    results = {bank: _result(run.nodes[bank], job) for bank in members}
     reported = {bank: result for bank, result in results.items() if result.get("state") == "done"}
     excluded = [
-        bank
-        for event in store.job_events(submitted.job)
-        if event.kind == "members-excluded"
-        for bank in event.body["lost"]
+        bank for event in history.events(job) if event.kind == "members-excluded" for bank in event.body["lost"]
     ]
-    opened = [entry for entry in store.rounds(submitted.job) if entry.state == "opened"]
-    excluded += [bank for entry in opened for bank in members if bank not in entry.survivors]
+    excluded += [bank for entry in rounds for bank in members if bank not in entry.survivors]
     return JobRecord(
-        recipe=submitted.recipe,
-        job=submitted.job,
+        recipe=recipe,
+        job=job,
         state=outcome["state"],
         reason=outcome["reason"],
-        spec=_spec(submitted, dictionary, max(len(members), 1)),
+        spec=_spec(history.parameters(job), dictionary, max(len(members), 1)),
         members=members,
         left_out=outcome["left_out"],
         excluded=tuple(dict.fromkeys(excluded)),
         outcome=outcome,
-        rounds=tuple(RoundFact(entry.number, entry.name, entry.survivors) for entry in opened),
-        opened=read_opened(run.coordinator / OPENED_FILE, submitted.job),
+        rounds=rounds,
+        opened=read_opened(run.coordinator / OPENED_FILE, job),
         reported={bank: _figures(result) for bank, result in reported.items()},
         network=_network(run, outcome),
-        models={bank: _bank_models(run.nodes[bank], submitted.recipe) for bank in reported},
+        models={bank: _bank_models(run.nodes[bank], recipe) for bank in reported},
     )
 
 
-def read_sent(run: Founded, members: Sequence[str]) -> tuple[Sent, ...]:
+def read_sent(run: RunFolders, members: Sequence[str]) -> tuple[Sent, ...]:
     """Return every message that the members' gates authorised, from their own logs.
 
     Blocks of control frames (heartbeats, acknowledgements) are left out: their record holds a limit, not a size.
@@ -77,28 +62,30 @@ def read_sent(run: Founded, members: Sequence[str]) -> tuple[Sent, ...]:
     sent = []
     for bank in members:
         with closing(_open_log(run.nodes[bank])) as database:
-            for event in read_events(database, 0, _log_size(database)):
-                if event.kind == "egress.authorised" and event.body["payload_kind"] != "control":
-                    kind, size = str(event.body["payload_kind"]), int(str(event.body["bytes"]))
-                    sent.append(Sent(bank, event.job or "", event.round, kind, size))
+            for (encoded,) in database.execute("SELECT event FROM event ORDER BY seq"):
+                event = json.loads(encoded)
+                if event["kind"] == "egress.authorised" and event["body"]["payload_kind"] != "control":
+                    kind, size = event["body"]["payload_kind"], event["body"]["bytes"]
+                    sent.append(Sent(bank, event.get("job", ""), event.get("round"), kind, size))
     return tuple(sent)
 
 
-def count_log_events(run: Founded, members: Sequence[str]) -> dict[str, int]:
+def count_log_events(run: RunFolders, members: Sequence[str]) -> dict[str, int]:
     """Return the number of entries in each member's log."""
     counts = {}
     for bank in members:
         with closing(_open_log(run.nodes[bank])) as database:
-            counts[bank] = _log_size(database)
+            (counts[bank],) = database.execute("SELECT count(*) FROM event").fetchone()
     return counts
 
 
-def _spec(submitted: Submitted, dictionary: Dictionary, members: int) -> JobSpec:
-    settings, installed = submitted.queued["job"], recipe_of(submitted.recipe)
+def _spec(queued: Mapping[str, Any], dictionary: Dictionary, members: int) -> JobSpec:
+    settings = queued["job"]
+    installed = recipe_of(settings["recipe"])
     return JobSpec(
-        recipe=submitted.recipe,
+        recipe=installed.name,
         version=installed.version,
-        parameters=installed.parse_parameters(dict(submitted.queued["parameters"])),
+        parameters=installed.parse_parameters(dict(queued["parameters"])),
         dictionary=dictionary,
         members=members,
         max_rows=settings["max_rows"],
@@ -116,7 +103,7 @@ def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name not in ("job", "recipe", "state")}
 
 
-def _network(run: Founded, outcome: Mapping[str, Any]) -> Model | None:
+def _network(run: RunFolders, outcome: Mapping[str, Any]) -> Model | None:
     if outcome["model_sha256"] is None:
         return None
     return decode_model((run.coordinator / "models" / f"{outcome['model_sha256']}.json").read_bytes())
@@ -131,8 +118,3 @@ def _bank_models(node: Path, recipe: str) -> BankModels:
 def _open_log(node: Path) -> sqlite3.Connection:
     # Read only: a member that was killed left a write-ahead log behind, which is evidence and stays as it is.
     return sqlite3.connect(f"{(node / 'log.db').absolute().as_uri()}?mode=ro", uri=True)
-
-
-def _log_size(database: sqlite3.Connection) -> int:
-    (size,) = database.execute("SELECT coalesce(max(seq) + 1, 0) FROM event").fetchone()
-    return int(size)

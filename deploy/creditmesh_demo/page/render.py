@@ -5,7 +5,7 @@ every value (autoescape), and only the drawings that `charts` made pass as marku
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,21 @@ from creditmesh_demo.page.headline import headline, mean, statements
 from creditmesh_demo.page.texts import DIMENSION_NAMES, LABELS, LANGUAGES, Language, say
 from creditmesh_demo.page.view import Curves, RecipeView, RunView
 
-__all__ = ["render"]
+__all__ = ["draw", "render"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 MEANS = ("auc_own", "auc_network", "auc_mixed", "auc_own_market")
 
 
-def render(view: RunView) -> str:
-    """Return the page's HTML; the same view gives the same text."""
+def render(view: RunView, drawings: Mapping[str, Any]) -> str:
+    """Return the page's HTML with the drawings that `draw` made; the same values give the same text."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["f"] = lambda pattern, value: pattern.format(value)
     environment.filters["groups"] = _groups
     environment.filters["signed"] = lambda points: f"{points:+d}".replace("-", "−")
-    done = [recipe for recipe in view.recipes if recipe.state == "done" and recipe.entry]
+    done = _done(view)
     lead = done[0] if done else None
     words = LABELS.get(lead.name, (lead.name, lead.name)) if lead else ("", "")
     means = {recipe.name: {key: mean(recipe.banks, key) for key in MEANS} for recipe in done}
@@ -49,7 +49,7 @@ def render(view: RunView) -> str:
         means=means.get(lead.name) if lead else None,
         recipe_means=means,
         left_out={bank: reason for recipe in view.recipes for bank, reason in recipe.left_out.items()},
-        charts=_charts(view, done),
+        charts=drawings,
         cards={card.name: card for card in view.points.fields} if view.points else {},
         widest=_widest(view),
     )
@@ -72,8 +72,14 @@ def _groups(curves: Curves) -> Iterator[tuple[float, float, int]]:
     return iter(rows)
 
 
-def _charts(view: RunView, done: list[RecipeView]) -> dict[str, Any]:
+def _done(view: RunView) -> list[RecipeView]:
+    return [recipe for recipe in view.recipes if recipe.state == "done" and recipe.entry]
+
+
+def draw(view: RunView) -> dict[str, Any]:
+    """Return the page's drawings, by name and language; they show nothing of the run's timing."""
     drawn: dict[str, Any] = {}
+    done = _done(view)
     for recipe in done:
         network = recipe.entry["network"]["auc"] if recipe.entry else None
         drawn[recipe.name] = {
@@ -90,7 +96,8 @@ def _charts(view: RunView, done: list[RecipeView]) -> dict[str, Any]:
     banks = list(view.report["members"])
     if banks and view.sent:
         drawn["traffic"] = _both(charts.traffic, banks, view.sent)
-    return _with_own_ids(drawn)
+    drawings: dict[str, Any] = _with_own_ids(drawn)
+    return drawings
 
 
 def _both(draw: Callable[..., str], *values: Any) -> dict[Language, str]:
