@@ -246,19 +246,34 @@ class GrpcHub:
         seat.stream, seat.heard = stream, stream.heard
         try:
             self._on_join(member, hello.boot, answer.fresh)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(context, seat, stream))
-                tasks.create_task(self._write(context, stream, answer))
-                tasks.create_task(self._watch(stream))
-                await stream.told_to_end()
-        except BaseExceptionGroup as group:
-            cause = group.exceptions[0]
-            if not isinstance(cause, (_Ended, grpc.aio.BaseError, DecodeError)):
-                # A callback failed on a message that will not come again, so the session must not go on.
-                seat.acceptor.drop()
-            raise cause from None
+            await self._exchange(context, seat, stream, answer)
+        except (_Ended, grpc.aio.BaseError, DecodeError):
+            raise
+        except Exception:
+            # A callback failed on a message that will not come again, so the session must not go on.
+            seat.acceptor.drop()
+            raise
         finally:
             self._leave(member, stream)
+
+    async def _exchange(
+        self, context: grpc.aio.ServicerContext, seat: _Seat, stream: _Stream, answer: HelloAck
+    ) -> None:
+        """Run the stream's tasks until the first of them ends it."""
+        tasks = [
+            asyncio.create_task(self._read(context, seat, stream)),
+            asyncio.create_task(self._write(context, stream, answer)),
+            asyncio.create_task(self._watch(stream)),
+            asyncio.create_task(stream.told_to_end()),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
 
     def _leave(self, member: str, stream: _Stream | None) -> None:
         """Empty the seat if this stream still holds it, and say so once."""
@@ -275,9 +290,9 @@ class GrpcHub:
         while True:
             frame = await context.read()
             if stream.ended is not None:
-                return
+                raise stream.ended
             if frame is grpc.aio.EOF:
-                raise _Ended(grpc.StatusCode.OK, "closed")
+                raise _Ended(grpc.StatusCode.CANCELLED, "closed")
             seat.heard = stream.heard = loop.time()
             try:
                 decoded = _decode(frame)

@@ -45,6 +45,7 @@ __all__ = ["WIRE_VERSION", "GrpcLink"]
 WIRE_VERSION = 1
 # A chunk with its numbers and field headers; nothing larger is read from the network.
 MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 4096
+LINE_BROKE = "the connection to the coordinator broke"
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
     ("grpc.max_send_message_length", MAX_FRAME_BYTES),
@@ -100,6 +101,9 @@ class GrpcLink:
         random = SystemRandom()
         settings = self._settings
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled_before = task.cancelling()
         failures, said = 0, ""
         while True:
             self._up_since = None
@@ -107,6 +111,9 @@ class GrpcLink:
                 reason = await self._keep_stream()
             finally:
                 self._wake.clear()
+            # A call that ends in the moment of our cancellation can hide it, and we would dial again.
+            if task.cancelling() > cancelled_before:
+                raise asyncio.CancelledError
             if self._up_since is not None:
                 said = ""
                 if loop.time() - self._up_since > settings.lost_after_s:
@@ -153,7 +160,7 @@ class GrpcLink:
         if refusal is not None:
             return refusal
         if self._up_since is not None:
-            return "the connection to the coordinator broke"
+            return LINE_BROKE
         return await asyncio.to_thread(explain_unreachable, self._settings, datetime.now(UTC))
 
     async def _greet(self, call: grpc.aio.StreamStreamCall) -> None:
@@ -179,13 +186,22 @@ class GrpcLink:
         """Run the stream's three tasks until the first of them ends it."""
         channel = self._dialler.channel
         assert channel is not None
+        tasks = [
+            asyncio.create_task(self._read(call, channel)),
+            asyncio.create_task(self._write(call, channel)),
+            asyncio.create_task(self._watch(channel)),
+        ]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(call, channel))
-                tasks.create_task(self._write(call, channel))
-                tasks.create_task(self._watch(channel))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Not a TaskGroup: in Python 3.11 it can lose a cancellation of ours that comes as the stream ends.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            if task.cancelled():
+                raise _Broken(LINE_BROKE)
+            task.result()
 
     async def _read(self, call: grpc.aio.StreamStreamCall, channel: Channel) -> None:
         """Feed the coordinator's frames to the channel and hand on whole messages."""
@@ -220,7 +236,8 @@ class GrpcLink:
             try:
                 await self._put(call, _encode(frame))
             except asyncio.InvalidStateError:
-                return  # The call is over; the reader learns why.
+                # The call is over. The reader learns why, and ends the stream.
+                await asyncio.get_running_loop().create_future()
 
     async def _put(self, call: grpc.aio.StreamStreamCall, frame: link_pb2.NodeFrame) -> None:
         """Write one frame; a control frame only within an authorised block."""
