@@ -1,0 +1,95 @@
+"""The only door to protobuf: strict both ways, and what is unknown stays outside."""
+
+from dataclasses import replace
+
+import pytest
+from creditmesh_wire.v1 import secagg_pb2 as pb
+
+from privacy import messages as say
+from privacy import wire
+from privacy.errors import MisuseError, PeerError
+from tests.privacy.table import refused
+
+D = bytes(range(32))
+OPENED = say.Opened(1, 2, 3, ("a", "b"), D, D)
+HEADER = say.Header(5, 64, D, D, D, (bytes(32), D), (D, D), D)
+MESSAGES: list[say.Message] = [
+    say.Offer(b"{}"), say.Accept(), say.Decline("permit-rows"), say.Charter(b"{}"), say.Setup(D, D), say.Setups(),
+    say.Agree(), say.Ready(), say.Assemble(("a", "b"), OPENED), say.Assemble(("a", "b"), None),
+    say.Open(1, D, None), say.Open(2, D, OPENED), HEADER, say.Close(("a", "b"), D, (b"", bytes(48))),
+    say.Consent(D, ()), say.Consent(D, (say.Share("a", D), say.Share("b", D))), say.Certificate(("a", "b"), D),
+    say.Reveal((say.Share("a", D),), (say.PairSeed("b", D),)), say.Ended("done", "", OPENED),
+    say.Ended("failed", "a member was lost", None), say.CatchUp(OPENED, D, 2), say.Receipt(b"{}"), say.Halt("disk"),
+]  # fmt: skip
+SIGNED = wire.SignedFields("agree", "job-1", 1, 2, "a", "coordinator", D, D, D, b"payload", bytes(64))
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_comes_back(message: say.Message) -> None:
+    assert wire.decode_payload(wire.kind_of(message), wire.encode_payload(message)) == message
+
+
+def test_every_kind_is_tried() -> None:
+    assert {type(message) for message in MESSAGES} == {shape for shape, _ in wire._KINDS.values()}
+
+
+def test_a_packet_and_a_signed_message_come_back() -> None:
+    packet = wire.Packet(b"signed", (b"", b"one"), b"vector")
+    assert wire.decode_packet(wire.encode_packet(packet)) == packet
+    assert wire.decode_signed(wire.encode_signed(SIGNED)) == SIGNED
+
+
+def test_only_whole_messages_are_sent() -> None:
+    with refused("message-kind", MisuseError):
+        wire.kind_of(OPENED)
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x05ab", b"\x00"], ids=["tag", "cut", "zero"])
+def test_bytes_that_do_not_parse_are_refused(raw: bytes) -> None:
+    for read in (wire.decode_packet, wire.decode_signed, lambda raw: wire.decode_payload("consent", raw)):
+        with refused("wire-malformed", PeerError):
+            read(raw)
+
+
+def test_unknown_fields_are_refused_at_every_level() -> None:
+    extra = b"\xfa\x3f\x01x"  # field 127, one byte
+    nested = pb.Consent(
+        cohort_sha256=D, shares=[pb.Share.FromString(pb.Share(owner="a", value=D).SerializeToString() + extra)]
+    )
+    for read, raw in (
+        (wire.decode_packet, wire.encode_packet(wire.Packet(b"s")) + extra),
+        (wire.decode_signed, wire.encode_signed(SIGNED) + extra),
+        (lambda raw: wire.decode_payload("open", raw), wire.encode_payload(say.Open(1, D, None)) + extra),
+        (lambda raw: wire.decode_payload("consent", raw), nested.SerializeToString()),
+    ):
+        with refused("wire-unknown-field", PeerError):
+            read(raw)
+
+
+def test_sizes_are_bounded() -> None:
+    with refused("packet-size", PeerError):
+        wire.decode_packet(wire.encode_packet(wire.Packet(b"", (b"",) * 1025)))
+    with refused("packet-size", PeerError):
+        wire.decode_packet(wire.encode_packet(wire.Packet(bytes(16 * 2**20 + 1))))
+    with refused("signed-size", PeerError):
+        wire.decode_signed(bytes(16 * 2**20 + 1))
+
+
+@pytest.mark.parametrize("changes", [{"kind": "gossip"}, {"kind": ""}, {"job": "j" * 65}, {"sender": "s" * 65},
+                                     {"recipient": "r" * 65}], ids=str)  # fmt: skip
+def test_a_signed_message_of_no_kind_or_of_long_names_is_refused(changes: dict[str, str]) -> None:
+    with refused("signed-malformed", PeerError):
+        wire.decode_signed(wire.encode_signed(replace(SIGNED, **changes)))  # type: ignore[arg-type]
+
+
+def test_another_version_is_refused() -> None:
+    raw = pb.Signed.FromString(wire.encode_signed(SIGNED))
+    raw.version = 2
+    with refused("wire-version", PeerError):
+        wire.decode_signed(raw.SerializeToString())
+
+
+def test_a_message_that_breaks_its_own_rules_is_the_peer_s_fault() -> None:
+    raw = pb.Assemble(roster=["../etc"]).SerializeToString()
+    with refused("member-id", PeerError):
+        wire.decode_payload("assemble", raw)
