@@ -83,3 +83,9 @@ def test_largest_job_has_room_for_the_sums() -> None:
     assert 127 * ask.bound < 2**63
     with pytest.raises(InputError):
         replace(tower_spec(), members=256, max_rows=2**24)
+
+
+def test_a_handful_of_rows_hardly_bends_the_line() -> None:
+    raw, target = np.array([-1.0, 1.0]), np.array([0.0, 1.0])
+    line = fitted(lambda ask: calibration_part(ask, raw, target))
+    assert 1.0 < line.slope < 1.1

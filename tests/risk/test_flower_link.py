@@ -190,6 +190,25 @@ def test_error_thrown_into_the_generator_ends_its_thread() -> None:
     assert strategy_threads() == 0
 
 
+def test_strategy_sees_one_reply_with_mean_and_total_alone() -> None:
+    seen: list[RecordDict] = []
+
+    class Watching(FedAvg):
+        def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Any:
+            got = list(replies)
+            seen.extend(message.content for message in got)
+            return super().aggregate_train(server_round, got)
+
+    strategy = Watching(fraction_evaluate=0.0, min_train_nodes=MEMBERS, min_available_nodes=MEMBERS)
+    requests = strategy_requests(strategy, first_arrays(), 1, MEMBERS)
+    request = next(requests)
+    with pytest.raises(StopIteration):
+        requests.send(Mean(request.arrays, 42))
+    assert len(seen) == 1
+    assert dict(seen[0]["metrics"]) == {"num-examples": 42}
+    assert set(seen[0]["arrays"]) == set(SHAPES) and set(seen[0]) == {"arrays", "metrics"}
+
+
 def test_error_inside_a_strategy_comes_out_of_the_generator() -> None:
     class Broken(FedAvg):
         def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Any:
