@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from node.config import NodeConfig, TlsSettings
 from privacy.errors import InputError, PrivacyError
 from privacy.keys import IdentityKey
+from privacy.log.note import VerifierKey
 from privacy.roster import check_member_id
 
 __all__ = ["NodeKeys", "Peers", "TlsFiles", "read_identity", "read_keys", "read_peers", "read_tls"]
@@ -128,7 +129,7 @@ def read_peers(path: Path) -> Peers:
         coordinator, listed = _exactly(document, "coordinator", "members")
         identity, log = _exactly(coordinator, "identity", "log")
         members = {check_member_id(member): _key(*_exactly(entry, "identity")) for member, entry in listed.items()}
-        peers = Peers(_key(identity), _line(log), members)
+        peers = Peers(_key(identity), _verifier_key(log), members)
     except PrivacyError as error:
         raise InputError("peers-format", f"{path}: {error.message}") from None
     except UnicodeDecodeError:
@@ -165,10 +166,10 @@ def _key(value: Any) -> bytes:
     return bytes.fromhex(value)
 
 
-def _line(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 1024 or not value.isprintable():
-        raise InputError("peers-log", "the coordinator's log must be one line of text")
-    return value
+def _verifier_key(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 1024:
+        raise InputError("peers-log", "the coordinator's log must be a verifier key in one line of text")
+    return VerifierKey.parse(value).encode()
 
 
 def _read(path: Path, largest: int) -> bytes:

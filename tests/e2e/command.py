@@ -1,7 +1,6 @@
 """Run our commands as a user does: real processes, real exit codes, what stands on their standard error."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -10,7 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["COORDINATOR", "NODE", "Ended", "command", "interrupt", "limit_files", "run", "started", "wait_for"]
+__all__ = [
+    "COORDINATOR",
+    "NODE",
+    "Ended",
+    "collect",
+    "command",
+    "interrupt",
+    "limit_files",
+    "run",
+    "started",
+    "wait_for",
+]
 
 NODE, COORDINATOR = "creditmesh-node", "creditmesh-coordinator"
 PATIENCE_S = 60
@@ -54,7 +64,7 @@ def limit_files(size: int, line: list[str]) -> list[str]:
 
 def run(line: list[str]) -> Ended:
     """Run a command to its end."""
-    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=_environment())
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -62,7 +72,7 @@ def run(line: list[str]) -> Ended:
 def started(line: list[str]) -> Iterator[subprocess.Popen[str]]:
     """Start a command and make sure that it has ended afterwards."""
     process = subprocess.Popen(
-        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=_environment(), start_new_session=True
+        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         yield process
@@ -90,9 +100,10 @@ def wait_for(process: subprocess.Popen[str], event: str) -> dict[str, str]:
 def interrupt(process: subprocess.Popen[str]) -> Ended:
     """Send Ctrl-C and return how the process ended."""
     process.send_signal(signal.SIGINT)
+    return collect(process)
+
+
+def collect(process: subprocess.Popen[str]) -> Ended:
+    """Wait for the end of a process and return it."""
     _, err = process.communicate(timeout=PATIENCE_S)
     return Ended(process.returncode, "", err)
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONWARNINGS": "error::ResourceWarning"}

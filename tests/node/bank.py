@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coordinator import authority
 from privacy.keys import IdentityKey
+from privacy.log.note import NoteSigner
 
 __all__ = ["HEADER", "ROWS", "SCHEMA", "Bank", "make_bank", "write_table"]
 
@@ -112,8 +113,9 @@ def make_bank(folder: Path, member: str = "alpha") -> Bank:
     key = authority.generate_key()
     certificate = authority.issue_member_certificate(root, member, authority.public_key_of(key), now)
     seeds = {name: bytes([place]) * 32 for place, name in enumerate((member, "beta", "delta", "gamma"), start=1)}
+    log = NoteSigner("coordinator/privacy-log", bytes(32)).verifier().encode()
     peers = {
-        "coordinator": {"identity": IdentityKey.from_seed(bytes(32)).public.hex(), "log": "demo+00000000+key"},
+        "coordinator": {"identity": IdentityKey.from_seed(bytes(32)).public.hex(), "log": log},
         "members": {name: {"identity": IdentityKey.from_seed(seed).public.hex()} for name, seed in seeds.items()},
     }
     _write(folder / "ca.pem", root.certificate_pem)

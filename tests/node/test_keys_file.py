@@ -85,6 +85,11 @@ BREAKS: list[tuple[str, Callable[[Bank], object], str]] = [
         "peers-format",
     ),
     (
+        "peers-log",
+        lambda bank: edit_peers(bank, lambda peers: peers["coordinator"].update(log="demo+00000000+key")),
+        "peers-format",
+    ),
+    (
         "peers-twins",
         lambda bank: edit_peers(bank, lambda peers: peers["members"].update(beta=peers["members"]["delta"])),
         "peers-twins",
