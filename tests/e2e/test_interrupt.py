@@ -125,14 +125,27 @@ def test_a_node_that_trusts_another_authority_says_so_and_can_be_stopped(operato
     assert "certificate" in reason
 
 
-def test_a_coordinator_whose_job_waits_for_members_fails_it_at_the_next_start(operator: Operator) -> None:
-    submitted = run(command(COORDINATOR, "submit", operator.job, "--config", operator.config, "--json"))
-    job = json.loads(submitted.out)["id"]
-    with started(command(COORDINATOR, "run", "--config", operator.config)) as process:
-        wait_for(process, "listening")
-        check_ended(interrupt(process))
-
+def state_of_only_job(operator: Operator) -> tuple[str, str]:
     listed = run(command(COORDINATOR, "jobs", "--config", operator.config, "--json"))
     (found,) = json.loads(listed.out)
-    assert found["id"] == job
-    assert found["state"] in {"queued", "joining", "failed"}
+    return found["state"], found["reason"]
+
+
+def test_a_job_that_waited_for_members_has_failed_at_the_next_start(operator: Operator) -> None:
+    store = Store(f"sqlite:///{operator.database}")
+    for serial, member in enumerate(("alpha", "beta", "delta", "gamma"), start=1):
+        store.add_member(Member(member, f"{serial:064x}", serial))
+    store.close()
+    assert run(command(COORDINATOR, "submit", operator.job, "--config", operator.config)).code == 0
+    with started(command(COORDINATOR, "run", "--config", operator.config)) as process:
+        wait_for(process, "listening")
+        while state_of_only_job(operator)[0] == "queued":
+            assert process.poll() is None
+        check_ended(interrupt(process))
+
+    with started(command(COORDINATOR, "run", "--config", operator.config)) as process:
+        wait_for(process, "listening")
+        state, reason = state_of_only_job(operator)
+        check_ended(interrupt(process))
+
+    assert (state, bool(reason)) == ("failed", True)
