@@ -8,6 +8,7 @@ same recipe on one book that holds every row, with the same rows held out.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from risk.recipe import run_plain
 from risk.split import Split
 from risk.table import concatenate
 
-__all__ = ["BankModels", "Market", "coefficient_difference", "judge", "pooled_book", "train_pooled"]
+__all__ = ["BankModels", "Market", "coefficient_difference", "judge", "pooled_book", "train_pooled", "without_figures"]
 
 WIDTH_95 = 1.959964
 FIGURES = tuple(f"{figure}_{model}" for figure in ("auc", "ks") for model in ("own", "network", "mixed"))
@@ -43,49 +44,43 @@ class Market:
     auc_exact: float | None
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Rows:
-    """Hold-out rows of one bank or of all: target and the network's logit, both (n_rows,)."""
-
-    target: np.ndarray
-    network: np.ndarray
-
-
 def judge(
     books: Mapping[str, Book],
     network: Model,
     models: Mapping[str, BankModels],
-    reported: Mapping[str, Mapping[str, object]],
+    reported: Mapping[str, Mapping[str, Any]],
 ) -> Market:
     """Judge every bank's models on its own hold-out rows and on those of all books.
 
     books: of every member whose rows stand behind the network's figures. models, reported: of the members that ended
-    the job, reported as they wrote it into result.json; a member without either gets None for its figures.
+    the job, reported as they wrote it into result.json; a member without models gets None for its figures.
     """
     holdouts = {member: book.table.select(book.rows("holdout")) for member, book in books.items()}
     whole = concatenate(list(holdouts.values()))
-    market = _Rows(whole.target, network.logit(whole))
+    market = network.logit(whole)
     banks = []
     for member, book in books.items():
-        figures: dict[str, object] = dict.fromkeys(FIGURES)
-        figures |= {"rows_train": len(book.rows("train")), "rows_test": holdouts[member].rows, "chosen": None}
-        figures |= {"auc_own_market": None, **reported.get(member, {})}
-        row = BankRow(member, figures, None, None, None)
+        row = without_figures(member, book)
         if member in models:
-            own_market = models[member].own.logit(whole)
-            figures["auc_own_market"] = auc(whole.target, own_market)
-            own = models[member].own.logit(holdouts[member])
-            rows = _Rows(holdouts[member].target, network.logit(holdouts[member]))
-            mixed = models[member].head.logit(rows.network, own)
+            own, own_market = (models[member].own.logit(rows) for rows in (holdouts[member], whole))
+            own_network = network.logit(holdouts[member])
+            mixed, target = models[member].head.logit(own_network, own), holdouts[member].target
             row = BankRow(
                 member,
-                figures,
-                own_network=_contrast(rows.target, rows.network, own),
-                own_mixed=_contrast(rows.target, mixed, own),
-                market=_contrast(market.target, market.network, own_market),
+                {**row.figures, **reported[member], "auc_own_market": auc(whole.target, own_market)},
+                own_network=_contrast(target, own_network, own),
+                own_mixed=_contrast(target, mixed, own),
+                market=_contrast(whole.target, market, own_market),
             )
         banks.append(row)
-    return Market(tuple(banks), auc(market.target, market.network))
+    return Market(tuple(banks), auc(whole.target, market))
+
+
+def without_figures(member: str, book: Book) -> BankRow:
+    """Return the row of a bank that did not end the job: its rows are known, no figure is."""
+    figures: dict[str, Any] = dict.fromkeys(FIGURES)
+    rows = {"rows_train": len(book.rows("train")), "rows_test": len(book.rows("holdout"))}
+    return BankRow(member, {**rows, **figures, "auc_own_market": None, "chosen": None}, None, None, None)
 
 
 def _contrast(target: np.ndarray, better: np.ndarray, worse: np.ndarray) -> Contrast | None:

@@ -115,6 +115,14 @@ class Children:
 
     def stop(self) -> None:
         """Ask every child to stop, wait, and kill what is left; when this returns none of them lives."""
+        # A second Ctrl-C must not leave half of them behind.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._stop()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _stop(self) -> None:
         self.measure()
         living = [child for child in self._children if child.exit_code is None]
         # The last started go first: nodes before the coordinator.

@@ -70,7 +70,8 @@ class Screen:
         elif event.kind == "job-paused":
             self.say(f"  lost {', '.join(body['lost'])}; waiting {body['rejoin_s']:g} s for it to come back")
         elif event.kind == "members-excluded":
-            self.say(f"  going on without {', '.join(body['lost'])}: {body['reasons']}")
+            lost = ", ".join(body["lost"])
+            self.say(f"  going on for good without {lost}: its part of the last sums can be computed by subtraction")
 
     def result(self, judged: Judged) -> None:
         """Print a recipe's table: own, network and mixed AUC of each bank, and the market's row."""

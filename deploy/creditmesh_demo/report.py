@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from creditmesh_demo.evaluation import Market, coefficient_difference, judge, train_pooled
+from creditmesh_demo.evaluation import Market, coefficient_difference, judge, train_pooled, without_figures
 from creditmesh_demo.page.view import Curves, RecipeView, RunView, SelfCheck
 from creditmesh_demo.points import compose_applicant, points_table
 from creditmesh_demo.run_record import JobRecord, RunRecord, Sent, Timing
@@ -43,6 +43,9 @@ def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bo
         return Judged(record, None, None)
     books = _books(record, tables, _measured(record))
     market = judge(books, record.network, record.models, record.reported)
+    lost = [member for member in record.members if member not in books and member in tables]
+    rows = (without_figures(member, Book(tables[member], record.spec)) for member in lost)
+    market = Market((*market.banks, *rows), market.auc_exact)
     pooled = None
     if compare_pooled:
         outcome = train_pooled(list(_books(record, tables, _standing(record)).values()), record.spec)
