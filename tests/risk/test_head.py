@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize
 
 from risk.errors import InputError
 from risk.head import Head, OutOfFold, choose, fit_head, head_from_document
@@ -26,18 +25,20 @@ def test_without_evidence_the_network_decides() -> None:
     assert fit_head((empty, empty)) == Head(0.0, 1.0, 0.0)
 
 
-def test_the_minimum_agrees_with_another_optimiser() -> None:
-    rows = fold(800, 1, 0.6, 0.7)
-    features = np.stack([np.ones(800), rows.network, rows.own], axis=1)
-
-    def loss(weights: np.ndarray) -> float:
-        logit = features @ weights
-        prior = 0.5 * weights[0] ** 2 + 1.5 * ((weights[1] - 1.0) ** 2 + weights[2] ** 2)
-        return float(np.sum(np.logaddexp(0.0, logit) - rows.target * logit) + prior)
-
-    expected = minimize(loss, [0.0, 1.0, 0.0], bounds=[(None, None), (0, None), (0, None)]).x
+@pytest.mark.parametrize(("network", "own"), [(0.6, 0.7), (0.6, -0.5), (-0.5, 0.6), (-0.5, -0.5)])
+def test_weights_meet_the_conditions_of_a_constrained_minimum(network: float, own: float) -> None:
+    """Convex: slope zero where a weight is free, slope not downhill where it is held at 0 (Karush, Kuhn, Tucker)."""
+    rows = fold(800, 1, network, own)
     head = fit_head((rows,), prior_rows=3.0)
-    assert np.allclose([head.intercept, head.network, head.own], expected, atol=2e-3)
+    features = np.stack([np.ones(800), rows.network, rows.own], axis=1)
+    weights = np.array([head.intercept, head.network, head.own])
+    chance = 1.0 / (1.0 + np.exp(-features @ weights))
+    slope = features.T @ (chance - rows.target) + np.array([1.0, 3.0, 3.0]) * (weights - [0.0, 1.0, 0.0])
+    for weight, tilt in zip(weights[1:], slope[1:], strict=True):
+        assert abs(tilt) < 1e-5 if weight > 0.0 else tilt > -1e-5
+    assert abs(slope[0]) < 1e-5
+    assert own < 0.0 or head.own > 0.1
+    assert own > 0.0 or head.own == 0.0
 
 
 @settings(max_examples=40)

@@ -1,0 +1,81 @@
+"""What a bank takes home: judged on held-out rows only, chosen without them."""
+
+import numpy as np
+
+from risk.bank import bank_result, out_of_fold, own_models
+from risk.card import Scorecard
+from risk.job import Book
+from risk.ranking import auc, ks
+from risk.table import Table
+from tests.risk.rooms import books_of, room_dictionary, room_tables, spec_of, train
+
+DICTIONARY = room_dictionary()
+SIZES = (1500, 900, 600, 200)
+
+
+def test_figures_are_those_of_the_held_out_rows() -> None:
+    spec = spec_of(DICTIONARY, 4)
+    books = books_of(room_tables(DICTIONARY, SIZES, 3), spec)
+    outcome = train(spec, books)
+    for book in books:
+        result = bank_result(book, outcome)
+        held = book.table.select(book.rows("holdout"))
+        network, own = outcome.model.logit(held), result.own.logit(held)
+        assert result.auc_own == auc(held.target, own) and result.ks_own == ks(held.target, own)
+        assert result.auc_network == auc(held.target, network)
+        assert result.auc_mixed == auc(held.target, result.head.logit(network, own))
+        assert (result.rows_train, result.rows_test) == (len(book.rows("train")), held.rows)
+        assert min(result.head.network, result.head.own) >= 0.0
+        assert sorted(result.to_report()) == sorted(
+            [f"{figure}_{name}" for figure in ("auc", "ks") for name in ("own", "network", "mixed")]
+            + ["rows_train", "rows_test", "chosen"]
+        )
+
+
+def test_held_out_labels_decide_nothing() -> None:
+    spec = spec_of(DICTIONARY, 4)
+    tables = room_tables(DICTIONARY, SIZES, 3)
+    books = books_of(tables, spec)
+    outcome = train(spec, books)
+    before = bank_result(books[1], outcome)
+    target = tables[1].target.copy()
+    flipped = Book(Table(tables[1].member, tables[1].columns, target), spec)
+    # The split stays as it was drawn; only labels that no training may read change.
+    target[books[1].rows("holdout")] ^= 1
+    after = bank_result(flipped, outcome)
+    assert (before.own, before.head, before.chosen) == (after.own, after.head, after.chosen)
+    assert before.auc_own != after.auc_own
+
+
+def test_no_row_is_scored_by_a_model_that_saw_it() -> None:
+    spec = spec_of(DICTIONARY, 4)
+    books = books_of(room_tables(DICTIONARY, SIZES, 3), spec)
+    own = own_models(books[2])
+    seen = np.concatenate([rows for rows, _ in own.folds])
+    assert sorted(seen.tolist()) == books[2].rows("train").tolist()
+    for rows, model in own.folds:
+        assert isinstance(model, Scorecard)
+        assert model.training["rows"] == len(books[2].rows("train")) - len(rows)
+    first, second = out_of_fold(books[2], train(spec, books), own)
+    assert len(first.target) + len(second.target) == len(books[2].rows("train"))
+    assert abs(len(first.target) - len(second.target)) <= 2
+
+
+def test_a_large_book_is_judged_by_its_halves() -> None:
+    spec = spec_of(DICTIONARY, 4)
+    book = books_of(room_tables(DICTIONARY, (8000,), 3), spec)[0]
+    assert own_models(book).folds == ()
+
+
+def test_mixing_costs_no_bank_its_accuracy() -> None:
+    """On banks of one population the mix is at least about as good as the better of the two, on average."""
+    losses = []
+    for seed in range(4):
+        spec = spec_of(DICTIONARY, 4, seed=seed)
+        books = books_of(room_tables(DICTIONARY, (1500, 900, 600, 150), 30 + seed), spec)
+        outcome = train(spec, books)
+        for book in books:
+            result = bank_result(book, outcome)
+            better = max(result.auc_own or 0.0, result.auc_network or 0.0)
+            losses.append(better - (result.auc_mixed or 0.0))
+    assert float(np.mean(losses)) < 0.01

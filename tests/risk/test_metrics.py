@@ -1,0 +1,80 @@
+"""The network's figures from merged histograms, against exact ones on the same rows."""
+
+import numpy as np
+import pytest
+
+from risk.elementary import sigmoid
+from risk.job import contribute
+from risk.metrics import NetworkMetrics, metric_rounds
+from risk.model import Model
+from risk.ranking import auc, ks
+from risk.recipe import Ask, run_plain
+from risk.table import Table, concatenate
+from tests.risk.rooms import books_of, number, room_dictionary, room_tables, spec_of, train
+
+DICTIONARY = room_dictionary()
+
+
+def measured(
+    tables: list[Table], model: Model | None = None
+) -> tuple[NetworkMetrics, np.ndarray, np.ndarray, list[Ask]]:
+    """Return the network's figures, and target and logit of all hold-out rows."""
+    spec = spec_of(DICTIONARY, len(tables))
+    books = books_of(tables, spec)
+    chosen = train(spec, books).model if model is None else model
+    asks: list[Ask] = []
+
+    def total(ask: Ask) -> np.ndarray:
+        asks.append(ask)
+        return np.sum([contribute(ask, book) for book in books], axis=0)
+
+    figures: NetworkMetrics = run_plain(metric_rounds(spec, chosen), total)
+    rows = concatenate([book.table.select(book.rows("holdout")) for book in books])
+    return figures, rows.target, chosen.logit(rows), asks
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.2, 0.7])
+def test_figures_are_close_to_exact_ones(rate: float) -> None:
+    figures, target, logit, asks = measured(room_tables(DICTIONARY, (6000, 3000, 2000, 1000), 5, rate))
+    pd = sigmoid(logit)
+    assert (figures.rows, figures.bads) == (len(target), int(target.sum()))
+    assert figures.auc == pytest.approx(auc(target, logit) or 0.0, abs=2e-3)
+    assert figures.ks == pytest.approx(ks(target, logit) or 0.0, abs=1e-2)
+    assert figures.gini == pytest.approx(2.0 * (figures.auc or 0.0) - 1.0)
+    assert figures.brier == pytest.approx(float(np.mean((pd - target) ** 2)), abs=1e-4)
+    assert figures.psi is not None and 0.0 <= figures.psi < 0.02
+    assert figures.ece is not None and figures.ece < 0.03
+    assert sum(group[0] for group in figures.calibration) == figures.rows
+    assert sum(group[1] for group in figures.calibration) == figures.bads
+    assert figures.roc[0] == (0.0, 0.0) and figures.roc[-1] == (1.0, 1.0)
+    assert [ask.length for ask in asks[:2]] == [1000, 1000] and asks[2].length <= len(target) // 50
+
+
+def test_every_labelled_cell_has_fifty_rows() -> None:
+    _, _, _, asks = measured(room_tables(DICTIONARY, (700, 500, 300, 300), 6))
+    spec = spec_of(DICTIONARY, 4)
+    books = books_of(room_tables(DICTIONARY, (700, 500, 300, 300), 6), spec)
+    rows = np.sum([contribute(asks[0], book) for book in books], axis=0)
+    assert np.bincount(asks[2].arrays["cells"], weights=rows).min() >= 50
+
+
+def test_a_hold_out_of_one_class_has_no_figures() -> None:
+    tables = room_tables(DICTIONARY, (300, 300, 300, 300), 7)
+    good = [Table(table.member, table.columns, np.zeros_like(table.target)) for table in tables]
+    figures, _, _, _ = measured(good)
+    assert figures.rows == 360 and figures.bads == 0
+    assert (figures.auc, figures.ks, figures.brier, figures.ece) == (None, None, None, None)
+
+
+def test_a_shift_between_training_and_hold_out_shows_in_psi() -> None:
+    dictionary = room_dictionary(number("turnover", (0, 1e12), "down"))
+    tables = room_tables(dictionary, (3000, 2000, 2000, 1000), 9)
+    spec = spec_of(dictionary, 4)
+    books = books_of(tables, spec)
+    model = train(spec, books).model
+    for book in books:
+        book.table.columns["turnover"][book.rows("holdout")] *= 1e-3
+    # Fresh books: the old ones keep the scores they derived.
+    later = books_of([book.table for book in books], spec)
+    total = run_plain(metric_rounds(spec, model), lambda ask: np.sum([contribute(ask, b) for b in later], axis=0))
+    assert total.psi > 0.25
