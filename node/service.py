@@ -22,7 +22,7 @@ from node.link import LinkSettings
 from node.permit import Permit
 from node.record_store import RecordStore, StoreSettings, load_log_key
 from node.result import write_result
-from node.seat import Pins
+from node.seat import Pins, Seat
 from node.session import Bank, Session
 from node.source import read_dictionary, read_table
 from node.usage import allow_exclusion, load_usage
@@ -38,6 +38,7 @@ __all__ = ["SOFTWARE", "run"]
 
 SOFTWARE = "creditmesh-node/0.1.0"
 _BOOT_BYTES = 16
+_PATIENCE_S = 3.0
 
 
 def run(config: NodeConfig) -> int:
@@ -93,7 +94,8 @@ async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[byt
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
+    if pending:
+        await asyncio.wait(pending, timeout=_PATIENCE_S)
     for task in done:
         task.result()
     return code
@@ -135,8 +137,14 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         rows=(dictionary, table),
         past_votes=partial(_past_votes, store),
         decided=partial(_decided, store),
-        write=partial(write_result, config.state.dir),
+        write=partial(_write, config.state.dir, store),
     )
+
+
+def _write(state: Path, store: RecordStore, how: str, seat: Seat) -> None:
+    """Write a job's result, and make what its receipts proved durable."""
+    write_result(state, how, seat)
+    store.flush()
 
 
 def _link_settings(config: NodeConfig, keys: NodeKeys) -> LinkSettings:
