@@ -69,6 +69,14 @@ def test_integers_are_told_apart() -> None:
     assert np.array_equal(np.searchsorted(cuts, np.arange(-2, 9), side="right"), np.arange(11))
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.95, float(np.nextafter(1.0, 0.0))), (1.0, 1.0001), (-0.5, -1e-12), (0.0, 1e-9)]
+)
+def test_a_cut_never_moves_across_a_heavy_value(low: float, high: float) -> None:
+    (cut,) = cuts_of(np.tile([low, high], ROWS // 2), (-2.0, 2.0))
+    assert low < cut <= high
+
+
 def test_special_and_missing_values_are_not_on_the_axis() -> None:
     values = np.random.default_rng(8).random(ROWS)
     values[::2] = np.tile([-999.0, np.nan], ROWS // 4)
