@@ -106,7 +106,9 @@ def _explain_handshake(settings: LinkSettings, raw: socket.socket, host: str) ->
             return None
     except ssl.SSLCertVerificationError as error:
         return _explain_certificate(error, host)
-    except (ssl.SSLError, ConnectionResetError):
+    except (ssl.SSLEOFError, ConnectionError):
+        return f"{settings.endpoint} broke off the TLS handshake; is it the coordinator's gRPC port?"
+    except ssl.SSLError:
         return f"{settings.endpoint} does not speak TLS; is it the coordinator's gRPC port?"
 
 

@@ -110,6 +110,13 @@ class Journal:
             raise AssertionError(f"waited for {count} times {kind!r}, saw {summary(self.events)}") from None
         return self.of(kind)[count - 1]
 
+    async def seen(self, *event: Any) -> None:
+        """Wait until just this event stands here."""
+        count = 1
+        while event not in self.events:
+            count = max(count, len(self.of(event[0])) + 1)
+            await self.until(event[0], count)
+
 
 def summary(events: list[tuple[Any, ...]]) -> str:
     return repr([tuple(part if not isinstance(part, bytes) else len(part) for part in event) for event in events[-40:]])
