@@ -8,6 +8,7 @@ rows in one place bit for bit.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ class ScorecardRecipe:
         for fold in range(_FOLDS):
             part = Book(book.table.select(train[turn != fold]), spec)
             rules = own_rules(_rules(spec), part.table.rows)
-            trained = run_plain(_full_rounds(spec, rules), lambda ask, part=part: self.contribute(ask, part))
+            trained = run_plain(_full_rounds(spec, rules), partial(self.contribute, book=part))
             folds.append((train[turn == fold], trained.model))
         return tuple(folds)
 

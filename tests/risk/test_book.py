@@ -1,5 +1,7 @@
 """A member's book: it keeps what was derived, and refuses what the job does not allow."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_one_thing_of_a_kind_is_kept() -> None:
         return what
 
     for key in ("a", "a", "b", "b", "a"):
-        assert book.recall("codes", key, lambda key=key: build(key)) == key
+        assert book.recall("codes", key, partial(build, key)) == key
     assert built == ["a", "b", "a"]
     assert book.recall("keys", "a", lambda: build("other kind")) == "other kind"
 

@@ -1,5 +1,7 @@
 """A whole job: the federation equals pooled rows bit for bit on awkward rooms, and hostile rooms end."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from risk.bank import bank_result
 from risk.book import Book
 from risk.card import Scorecard
+from risk.dictionary import Dictionary
 from risk.errors import InputError, MisuseError
 from risk.job import JobOutcome, contribute, rounds
 from risk.modelfile import encode_model
@@ -154,7 +157,7 @@ def few_bads(tables: list[Table]) -> list[Table]:
     return [Table(t.member, t.columns, (np.arange(t.rows) == 0).astype(np.int8)) for t in tables]
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[Dictionary, tuple[int, ...], Callable[[list[Table]], list[Table]]]] = {
     "one class at a small bank": (room_dictionary(), (400, 300, 300, 40), one_class),
     "no bad row at all": (room_dictionary(), (300, 300, 300, 300), all_good),
     "one bad row each": (room_dictionary(), (300, 300, 300, 300), few_bads),
