@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
@@ -80,10 +81,11 @@ class Screen:
         if market is None:
             self.say(f"{record.recipe}: failed: {record.reason}")
             return
-        table = Table(title=f"{record.recipe}: AUC on hold-out rows", title_justify="left", title_style="bold")
-        table.add_column("bank", no_wrap=True)
-        for name in ("rows", "own", "network", "mixed", "chosen", "market: own"):
-            table.add_column(name, justify="right" if name != "chosen" else "left")
+        title = f"{record.recipe}: AUC on hold-out rows (right: each bank's own model on all banks' hold-out rows)"
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+        table.add_column("bank", no_wrap=True, overflow="ellipsis")
+        for name in ("rows", "own", "network", "mixed", "chosen", "market"):
+            table.add_column(name, justify="left" if name == "chosen" else "right", no_wrap=True, min_width=len(name))
         for bank in market.banks:
             figures = bank.figures
             aucs = [_auc(figures[f"auc_{name}"]) for name in ("own", "network", "mixed")]

@@ -17,10 +17,10 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from creditmesh_demo.page.texts import DIMENSION_NAMES, Language, say
+from creditmesh_demo.page.texts import DIMENSION_NAMES, Language, say, signed
 from creditmesh_demo.page.view import Applicant, BankRow, Curves
 
-__all__ = ["COLOURS", "calibration", "gain", "ks", "market", "roc", "traffic", "waterfall"]
+__all__ = ["calibration", "gain", "ks", "market", "roc", "traffic", "waterfall"]
 
 COLOURS = {
     "own": "#8a8f98",
@@ -71,6 +71,7 @@ def gain(rows: Sequence[BankRow], language: Language) -> str:
         axes.scatter(*zip(*points, strict=True), **_marker(name, marker), label=say(name, language)) if points else None
     _name_banks(axes, [row.bank for row in rows], places)
     axes.set_xlabel(say("auc_axis", language))
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
     _legend_above(figure, 3)
     return _svg(figure)
 
@@ -89,6 +90,7 @@ def market(rows: Sequence[BankRow], network: float | None, language: Language) -
         axes.scatter(*zip(*points, strict=True), **_marker("own", "o"), label=say("own_model", language))
     _name_banks(axes, [row.bank for row in rows], places)
     axes.set_xlabel(say("auc_axis", language))
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
     _legend_above(figure, 2)
     return _svg(figure)
 
@@ -106,7 +108,7 @@ def waterfall(start: int, applicant: Applicant, language: Language) -> str:
         axes.plot([place - 0.69, place + 0.31], [before, before], color="#9aa3af", linewidth=0.8)
         axes.bar(place, after - before, bottom=before, color=COLOURS[dimension], width=0.62)
         axes.annotate(
-            f"{points:+d}".replace("-", "−"),
+            signed(points),
             (place, max(before, after)),
             (0, 4),
             textcoords="offset points",
@@ -236,11 +238,5 @@ def _svg(figure: Any) -> str:
     drawing = buffer.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r' (width|height)="[\d.]+pt"', "", drawing, count=2)
-    drawing = re.sub(r"font: ([^;\"]*?)[\d.]+px [^;\"]*", _font, drawing)
+    drawing = re.sub(r"font-family: [^;\"]*;? ?", "", drawing)
     return drawing.replace("<svg ", '<svg role="img" aria-hidden="true" ', 1)
-
-
-def _font(match: re.Match[str]) -> str:
-    size = re.search(r"([\d.]+px)", match.group(0))
-    weight = "font-weight: bold; " if "bold" in match.group(1) or "700" in match.group(1) else ""
-    return f"{weight}font-size: {size.group(1) if size else '10px'}"

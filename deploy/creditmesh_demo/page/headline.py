@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from creditmesh_demo.page.texts import LANGUAGES, Language, say
 from creditmesh_demo.page.view import BankRow, Contrast, RecipeView, Verdict
 
 __all__ = ["Statement", "headline", "mean", "statements"]
@@ -18,11 +19,13 @@ MOST_NAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Hold one sentence or two in both languages; tone colours its mark."""
+    """Hold one finding in both languages; tone colours its mark, the leads name it in a few words."""
 
     tone: Literal["gains", "even", "loses"]
     en: str
     zh: str
+    lead_en: str = ""
+    lead_zh: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,10 @@ def headline(recipe: RecipeView | None) -> Statement:
     )
 
 
-def statements(recipe: RecipeView) -> tuple[Statement, ...]:
-    """Return the findings behind the headline: the market, own customers, the private mix, what was chosen."""
-    found = (_market(recipe), _own_customers(recipe), _mixed(recipe), _chosen(recipe))
+def statements(recipe: RecipeView, others: Sequence[RecipeView] = ()) -> tuple[Statement, ...]:
+    """Return the findings behind the headline: market, own customers, the mix, what was chosen, other recipes."""
+    found = [_market(recipe), _own_customers(recipe), _mixed(recipe), _chosen(recipe)]
+    found += [_beside(recipe, other) for other in others]
     return tuple(statement for statement in found if statement is not None)
 
 
@@ -83,11 +87,12 @@ def _market(recipe: RecipeView) -> Statement | None:
     counts_en, counts_zh = _counts(tally)
     return Statement(
         _tone(tally),
-        f"The market. On the hold-out rows of all members, mostly borrowers whom a single bank has never met, AUC goes "
-        f"from {own:.3f}, the mean of the banks' own models, to {network:.3f}. Against its own model the network's is "
-        f"{counts_en}.",
-        f"整个市场。在所有成员的留出样本上（对单家机构而言多为未曾服务过的借款人），AUC 从各行自有模型的平均 {own:.3f} "
-        f"变为 {network:.3f}。与自有模型相比，网络模型{counts_zh}。",
+        f"On the hold-out rows of all members, mostly borrowers whom a single bank has never met, AUC goes "
+        f"from {own:.3f}, the mean of the banks' own models, to {network:.3f}. {counts_en}.",
+        f"在所有成员的留出样本上（对单家机构而言多为未曾服务过的借款人），AUC 从各行自有模型的平均 {own:.3f} "
+        f"变为网络模型的 {network:.3f}。{counts_zh}。",
+        "The market",
+        "整个市场",
     )
 
 
@@ -103,9 +108,10 @@ def _own_customers(recipe: RecipeView) -> Statement | None:
         advice_zh = "成熟机构不应直接用网络模型替换自有模型。"
     return Statement(
         _tone(tally),
-        f"A bank's own customers. The network's model alone takes the mean AUC from {own:.3f} to {network:.3f}; it is "
-        f"{counts_en}.{advice_en}",
-        f"本行存量客户。仅用网络模型时平均 AUC 由 {own:.3f} 变为 {network:.3f}；{counts_zh}。{advice_zh}",
+        f"The network's model alone takes the mean AUC from {own:.3f} to {network:.3f}. {counts_en}.{advice_en}",
+        f"仅用网络模型时平均 AUC 由 {own:.3f} 变为 {network:.3f}。{counts_zh}。{advice_zh}",
+        "A bank's own customers",
+        "本行存量客户",
     )
 
 
@@ -117,10 +123,12 @@ def _mixed(recipe: RecipeView) -> Statement | None:
     counts_en, counts_zh = _counts(tally)
     return Statement(
         _tone(tally),
-        f"Both together. Each bank mixes the two scores privately, weighted by evidence from its own training rows: "
-        f"mean AUC {mixed:.3f} against {own:.3f} with the own model; the mix is {counts_en}.",
-        f"两者结合。各机构依据本行训练样本的证据，在行内私下混合两个评分：平均 AUC 为 {mixed:.3f}，自有模型为 "
-        f"{own:.3f}；混合模型{counts_zh}。",
+        f"Each bank mixes the two scores privately, weighted by evidence from its own training rows: mean AUC "
+        f"{mixed:.3f} against {own:.3f} with the own model. {counts_en}.",
+        f"各机构依据本行训练样本的证据，在行内私下混合两个评分：平均 AUC 为 {mixed:.3f}，自有模型为 {own:.3f}。"
+        f"{counts_zh}。",
+        "Both together",
+        "两者结合",
     )
 
 
@@ -131,11 +139,34 @@ def _chosen(recipe: RecipeView) -> Statement | None:
     count = {name: chosen.count(name) for name in ("mixed", "network", "own")}
     return Statement(
         "even",
-        "What each bank would use. By its training rows alone, never by the hold-out: the mix at "
-        f"{count['mixed']}, the network's model at {count['network']}, its own model at {count['own']} of "
-        f"{len(chosen)} banks.",
-        f"各机构的选择。仅依据训练样本而非留出样本：{len(chosen)} 家机构中，{count['mixed']} 家选混合模型，"
+        f"By its training rows alone, never by the hold-out: the mix at {count['mixed']}, the network's model at "
+        f"{count['network']}, its own model at {count['own']} of {len(chosen)} banks.",
+        f"仅依据训练样本而非留出样本：{len(chosen)} 家机构中，{count['mixed']} 家选混合模型，"
         f"{count['network']} 家选网络模型，{count['own']} 家选自有模型。",
+        "What each bank would use",
+        "各机构的选择",
+    )
+
+
+def _beside(lead: RecipeView, other: RecipeView) -> Statement | None:
+    figures = [mean(other.banks, f"auc_{name}") for name in ("own", "network", "mixed")]
+    if not lead.entry or not other.entry or any(value is None for value in figures):
+        return None
+    first, second = lead.entry["network"]["auc"], other.entry["network"]["auc"]
+    if first is None or second is None:
+        return None
+    own, network, mixed = (f"{value:.3f}" for value in figures)
+    first_en, first_zh, second_en, second_zh = (
+        say(recipe.name, language) for recipe in (lead, other) for language in LANGUAGES
+    )
+    return Statement(
+        "gains" if second > first else "even",
+        f"On the market its network model reaches AUC {second:.3f}, the {first_en.lower()} {first:.3f}. On own "
+        f"customers the mean goes from {own} (own) to {network} (network) and {mixed} (mixed).",
+        f"其网络模型的市场 AUC 为 {second:.3f}，{first_zh}为 {first:.3f}。在本行客户上，平均 AUC 为自有 {own}、"
+        f"网络 {network}、混合 {mixed}。",
+        second_en,
+        second_zh,
     )
 
 
@@ -155,20 +186,24 @@ def _tone(tally: _Tally) -> Literal["gains", "even", "loses"]:
 
 
 def _counts(tally: _Tally) -> tuple[str, str]:
+    """Return how many banks it is clearly better, not clearly different, clearly worse for, with names while few."""
     kinds = (
-        (tally.gains, "clearly better at {}", "在{}明显更好"),
-        (tally.even, "without a clear difference at {}", "在{}无明显差别"),
-        (tally.loses, "clearly worse at {}", "在{}明显更差"),
+        (tally.gains, "Clearly better", "明显更好"),
+        (tally.even, "no clear difference", "无明显差别"),
+        (tally.loses, "clearly worse", "明显更差"),
     )
-    english = [en.format(_named(names, tally.known, "en")) for names, en, _ in kinds if names]
-    chinese = [zh.format(_named(names, tally.known, "zh")) for names, _, zh in kinds if names]
-    return ", ".join(english), "，".join(chinese)
+    english = "; ".join(f"{label}: {_named(names, tally.known, 'en')}" for names, label, _ in kinds)
+    chinese = "；".join(f"{label}：{_named(names, tally.known, 'zh')}" for names, _, label in kinds)
+    return english, chinese
 
 
-def _named(names: tuple[str, ...], known: int, language: Literal["en", "zh"]) -> str:
-    """Return how many banks, with their names while they are few."""
-    if language == "zh":
-        text = "全部机构" if len(names) == known else f" {len(names)} 家机构"
-        return text + (f"（{'、'.join(names)}）" if len(names) <= MOST_NAMES and len(names) < known else "")
-    text = f"all {known} banks" if len(names) == known else f"{len(names)} bank{'s' if len(names) > 1 else ''}"
-    return text + (f" ({', '.join(names)})" if len(names) <= MOST_NAMES and len(names) < known else "")
+def _named(names: tuple[str, ...], known: int, language: Language) -> str:
+    if not names:
+        return "no bank" if language == "en" else "无"
+    if len(names) == known:
+        return f"all {known} banks" if language == "en" else f"全部 {known} 家"
+    listed = ", ".join(names) if language == "en" else "、".join(names)
+    if language == "en":
+        count = f"{len(names)} bank{'s' if len(names) > 1 else ''}"
+        return f"{count} ({listed})" if len(names) <= MOST_NAMES else count
+    return f"{len(names)} 家（{listed}）" if len(names) <= MOST_NAMES else f"{len(names)} 家"

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from creditmesh_demo.page import charts
 from creditmesh_demo.page.headline import headline, mean, statements
-from creditmesh_demo.page.texts import DIMENSION_NAMES, LABELS, LANGUAGES, Language, say
+from creditmesh_demo.page.texts import DIMENSION_NAMES, LABELS, LANGUAGES, WHY, Language, say, signed
 from creditmesh_demo.page.view import Curves, RecipeView, RunView
 
 __all__ = ["draw", "render"]
@@ -30,7 +30,8 @@ def render(view: RunView, drawings: Mapping[str, Any]) -> str:
     )
     environment.filters["f"] = lambda pattern, value: pattern.format(value)
     environment.filters["groups"] = _groups
-    environment.filters["signed"] = lambda points: f"{points:+d}".replace("-", "−")
+    environment.filters["signed"] = signed
+    environment.filters["breakable"] = _breakable
     done = _done(view)
     lead = done[0] if done else None
     words = LABELS.get(lead.name, (lead.name, lead.name)) if lead else ("", "")
@@ -38,6 +39,7 @@ def render(view: RunView, drawings: Mapping[str, Any]) -> str:
     return environment.get_template("page.html.j2").render(
         view=view,
         say=say,
+        why=WHY,
         dimension_names=DIMENSION_NAMES,
         done=done,
         lead=lead,
@@ -45,7 +47,7 @@ def render(view: RunView, drawings: Mapping[str, Any]) -> str:
         banks=list(view.report["members"]),
         rows=_rows(done),
         headline=headline(lead),
-        statements=statements(lead) if lead else (),
+        statements=statements(lead, done[1:]) if lead else (),
         means=means.get(lead.name) if lead else None,
         recipe_means=means,
         left_out={bank: reason for recipe in view.recipes for bank, reason in recipe.left_out.items()},
@@ -64,6 +66,11 @@ def _rows(done: list[RecipeView]) -> int:
 def _widest(view: RunView) -> int:
     points = [abs(part.points) for card in view.points.fields for part in card.bins] if view.points else []
     return max([1, *points])
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name that may be broken into lines after each underscore or dash."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_-])", name))
 
 
 def _groups(curves: Curves) -> Iterator[tuple[float, float, int]]:

@@ -6,7 +6,7 @@ key names one idea, and a key without both languages cannot be written, because 
 
 from typing import Literal
 
-__all__ = ["DIMENSION_NAMES", "LABELS", "LANGUAGES", "Language", "say"]
+__all__ = ["DIMENSION_NAMES", "LABELS", "LANGUAGES", "WHY", "Language", "say", "signed"]
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -21,7 +21,7 @@ DIMENSION_NAMES: dict[str, dict[Language, str]] = {
 LABELS: dict[str, tuple[str, str]] = {
     "own": ("own model", "本行模型"),
     "network": ("network model", "网络模型"),
-    "mixed": ("mixed, chosen privately", "私有混合模型"),
+    "mixed": ("mixed", "混合模型"),
     "own_model": ("bank's own model", "各行自有模型"),
     "network_model": ("network model", "网络模型"),
     "auc_axis": ("AUC on hold-out rows", "留出样本 AUC"),
@@ -49,9 +49,47 @@ LABELS: dict[str, tuple[str, str]] = {
 }
 
 
+WHY: dict[str, tuple[str, str]] = {
+    "setup": (
+        "answers to an offer and signed public keys; nothing about borrowers",
+        "对任务邀请的答复与签名公钥；不含任何借款人信息",
+    ),
+    "sketch": (
+        "masked counts of rows in ever finer intervals of each field, so that all banks cut fields alike",
+        "各字段逐步细分区间的行数（加掩码），使各机构采用相同分箱",
+    ),
+    "counts": (
+        "masked counts of good and bad loans per bin, for the weight of evidence",
+        "各箱好坏客户数（加掩码），用于计算证据权重",
+    ),
+    "training": (
+        "masked sums of what each training step needs: gradients and curvature, or changes of a network's weights",
+        "每步训练所需的合计（加掩码）：梯度与曲率，或网络权重的变化",
+    ),
+    "measuring": (
+        "masked histograms of scores on hold-out and training rows",
+        "留出样本与训练样本的得分直方图（加掩码）",
+    ),
+    "halves": (
+        "the same training on each half of the training rows, which the private mix is weighed by",
+        "在训练样本两半上各训练一次，供私有混合确定权重",
+    ),
+    "consent": (
+        "a signed vote per sum, and shares of one-time keys that let only the agreed sum be opened",
+        "每次求和的签名投票，以及只能打开约定合计的一次性密钥分片",
+    ),
+    "other": ("whatever else the protocol needed", "协议所需的其他消息"),
+}
+
+
 def say(key: str, language: Language) -> str:
     """Return a label; an unknown key, such as a recipe of a later release, stands for itself."""
     pair = LABELS.get(key)
     if pair is None:
         return key
     return pair[0] if language == "en" else pair[1]
+
+
+def signed(points: int) -> str:
+    """Return points with their sign, a true minus, and 0 without one."""
+    return "0" if points == 0 else f"{points:+d}".replace("-", "−")
