@@ -93,7 +93,7 @@ def explain_unreachable(settings: LinkSettings, now: datetime) -> str:
     except TimeoutError:
         return f"{settings.endpoint} does not answer; a firewall may drop the connection"
     except OSError as error:
-        return f"{settings.endpoint} cannot be reached: {os.strerror(error.errno or 0)}"
+        return f"{settings.endpoint} cannot be reached: {error.strerror or error}"
 
 
 def _explain_handshake(settings: LinkSettings, raw: socket.socket, host: str) -> str | None:
@@ -121,6 +121,8 @@ def _explain_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
             return "the coordinator's certificate has expired; tell the operator"
         case 9:
             return "the coordinator's certificate is not valid yet; check this machine's clock"
+        case 26:
+            return "the coordinator shows a certificate that is no server's; tell the operator"
         case _:
             return "the coordinator's certificate is of another authority than [tls] ca; check the file's fingerprint"
 
