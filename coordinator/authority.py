@@ -144,8 +144,9 @@ def read_member_certificate(certificate_pem: bytes) -> MemberCertificate:
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
         raise VerificationError("certificate-without-member", "the certificate carries no member URI") from error
     uris = alternatives.get_values_for_type(x509.UniformResourceIdentifier)
-    match = re.fullmatch(r"spiffe://([a-z0-9_-]+)/member/([a-z0-9_-]+)", uris[0]) if len(alternatives) == 1 else None
-    if not uris or match is None or not all(MEMBER_ID.fullmatch(part) for part in match.groups()):
+    only = uris[0] if len(uris) == len(alternatives) == 1 else ""
+    match = re.fullmatch(r"spiffe://([a-z0-9_-]+)/member/([a-z0-9_-]+)", only)
+    if match is None or not all(MEMBER_ID.fullmatch(part) for part in match.groups()):
         raise VerificationError("certificate-without-member", "the certificate does not name exactly one member")
     consortium, member = match.groups()
     return MemberCertificate(consortium, member, certificate.serial_number, certificate.not_valid_after_utc)
