@@ -136,7 +136,7 @@ def _ask(spec: JobSpec, part: str, number: int, binned: Sequence[Binned], point:
         recipe=spec.label,
         part=part,
         name=f"newton-{number}",
-        rows=PARTS[part],  # type: ignore[arg-type]
+        rows=PARTS[part],
         length=width + pairs,
         word_bits=64,
         bound=spec.max_rows * scales.row_bound,

@@ -45,7 +45,7 @@ _PARAMETERS = {
     "min_share_ppm": (50_000, 1_000, 500_000),
     "min_chi2": (100, 0, 10_000),
     "min_iv": (50, 0, 10_000),
-    "ridge": (1_000, 0, 1_000_000),
+    "ridge": (1_000, 1, 1_000_000),
     "points": (600, 1, 100_000),
     "odds": (30, 1, 10_000),
     "pdo": (20, 1, 1_000),
@@ -160,7 +160,7 @@ def _rules(spec: JobSpec) -> BinRules:
 
 
 def _full_rounds(spec: JobSpec, rules: BinRules) -> Generator[Ask, np.ndarray, Trained]:
-    cuts = yield from sketch_rounds(spec, "full", "train")
+    cuts = yield from sketch_rounds(spec, "full")
     codings = tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
     counts = split_counts(codings, (yield ask_rows(spec, "full", codings)))
     plan = _plan(codings, [counts], rules.min_rows)

@@ -6,13 +6,14 @@ that steers them stands here, in integers and strings.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from risk.dictionary import Dictionary
 from risk.errors import InputError
 
 __all__ = ["PARTS", "JobSpec"]
 
-PARTS = {"full": "train", "half-a": "half-a", "half-b": "half-b"}
+PARTS: dict[str, Literal["train", "half-a", "half-b"]] = {"full": "train", "half-a": "half-a", "half-b": "half-b"}
 """The federations inside one job, and the rows (`risk.split`) that each is trained on."""
 
 

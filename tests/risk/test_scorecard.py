@@ -53,7 +53,7 @@ def test_it_ranks_nearly_as_well_as_the_hidden_quality() -> None:
     outcome = train(spec, books, asks)
     assert len(asks) <= 40
     assert sum(ask.length * ask.word_bits // 8 for ask in asks) < 400_000
-    assert 0.70 < hidden and outcome.metrics.auc is not None and outcome.metrics.auc > hidden - 0.05
+    assert hidden > 0.70 and outcome.metrics.auc is not None and outcome.metrics.auc > hidden - 0.05
     assert outcome.metrics.ece is not None and outcome.metrics.ece < 0.03
     card = outcome.model
     assert isinstance(card, Scorecard)
