@@ -106,13 +106,12 @@ def test_a_name_that_would_bend_the_uri_is_refused(name: str) -> None:
 
 
 def test_only_keys_on_p256_are_certified() -> None:
-    form = {"encoding": serialization.Encoding.PEM, "format": serialization.PublicFormat.SubjectPublicKeyInfo}
-    for key in (
-        ed25519.Ed25519PrivateKey.generate().public_key(),
-        ec.generate_private_key(ec.SECP384R1()).public_key(),
-    ):
+    for key in (ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP384R1())):
+        spki = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
         with pytest.raises(InputError, match="P-256"):
-            issue_member_certificate(AUTHORITY, "bank-a", key.public_bytes(**form), NOW)
+            issue_member_certificate(AUTHORITY, "bank-a", spki, NOW)
     with pytest.raises(InputError, match="SubjectPublicKeyInfo"):
         issue_member_certificate(AUTHORITY, "bank-a", b"no key", NOW)
 
