@@ -160,7 +160,7 @@ def _rules(spec: JobSpec) -> BinRules:
 
 
 def _full_rounds(spec: JobSpec, rules: BinRules) -> Generator[Ask, np.ndarray, Trained]:
-    cuts = yield from sketch_rounds(spec, "full")
+    cuts = yield from sketch_rounds(spec, "full", "train")
     codings = tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
     counts = split_counts(codings, (yield ask_rows(spec, "full", codings)))
     plan = _plan(codings, [counts], rules.min_rows)

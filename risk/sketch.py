@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
+from typing import Literal
 
 import numpy as np
 
 from risk.book import Book
 from risk.dictionary import Field
 from risk.recipe import Ask
-from risk.spec import PARTS, JobSpec
+from risk.spec import JobSpec
 
 __all__ = ["Axis", "contribute_sketch", "shortest_decimal", "sketch_rounds"]
 
@@ -35,6 +36,7 @@ BIN_PARTS = 20
 SLACK_PARTS = 100
 _OCTAVES = 2.0**-64
 
+Rows = Literal["train", "half-a", "half-b"]
 Cell = tuple[int, int, int]
 """First key, key after the last, rows counted between them."""
 
@@ -74,7 +76,7 @@ class Axis:
         return _parts(self.key(self.low), self.key(self.high) + 1, FIRST_CELLS)
 
 
-def sketch_rounds(spec: JobSpec, part: str) -> Generator[Ask, np.ndarray, dict[str, tuple[float, ...]]]:
+def sketch_rounds(spec: JobSpec, part: str, rows: Rows) -> Generator[Ask, np.ndarray, dict[str, tuple[float, ...]]]:
     """Ask for the unlabelled counts that find every number's cuts; return the cuts by field name.
 
     Cuts leave about 5 % of a field's ordinary rows in each bin, fewer bins where values repeat. A number that nobody
@@ -86,7 +88,7 @@ def sketch_rounds(spec: JobSpec, part: str) -> Generator[Ask, np.ndarray, dict[s
     for number in range(1, ROUNDS + 1):
         if not any(wanted.values()):
             break
-        sums = yield _ask(spec, part, number, [wanted[field.name] for field in fields])
+        sums = yield _ask(spec, part, rows, number, [wanted[field.name] for field in fields])
         place = 0
         for field in fields:
             cells = wanted[field.name]
@@ -129,7 +131,7 @@ def _sorted_keys(book: Book, rows: str) -> list[np.ndarray]:
     return result
 
 
-def _ask(spec: JobSpec, part: str, number: int, wanted: Sequence[Sequence[tuple[int, int]]]) -> Ask:
+def _ask(spec: JobSpec, part: str, rows: Rows, number: int, wanted: Sequence[Sequence[tuple[int, int]]]) -> Ask:
     flat = [(place, start, end) for place, cells in enumerate(wanted) for start, end in cells]
     columns = np.array(flat, dtype=np.int64).reshape(-1, 3)
     names = ("fields", "starts", "ends")
@@ -137,7 +139,7 @@ def _ask(spec: JobSpec, part: str, number: int, wanted: Sequence[Sequence[tuple[
         recipe=spec.label,
         part=part,
         name=f"sketch-{number}",
-        rows=PARTS[part],
+        rows=rows,
         length=len(flat),
         word_bits=32,
         bound=spec.max_rows,

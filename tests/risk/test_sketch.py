@@ -27,7 +27,7 @@ def cuts_of(values: np.ndarray, bounds: tuple[float, float], special: tuple[floa
         asks.append(ask)
         return np.sum([contribute_sketch(ask, book) for book in books], axis=0)
 
-    cuts: dict[str, tuple[float, ...]] = run_plain(sketch_rounds(spec, "full"), total)
+    cuts: dict[str, tuple[float, ...]] = run_plain(sketch_rounds(spec, "full", "train"), total)
     assert 1 <= len(asks) <= 4 and sum(4 * ask.length for ask in asks) <= 8192
     return cuts["x"]
 
