@@ -97,7 +97,7 @@ def _ask(spec: JobSpec, part: str, number: int, arrays: Mapping[str, np.ndarray]
         recipe=spec.label,
         part=part,
         name=f"calibrate-{number}",
-        rows=PARTS[part],  # type: ignore[arg-type]
+        rows=PARTS[part],
         length=_LENGTH,
         word_bits=64,
         bound=spec.max_rows * scale.row_bound,

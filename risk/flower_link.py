@@ -192,17 +192,22 @@ def build_strategy(choice: StrategyChoice) -> Strategy:
 
 
 def strategy_requests(
-    strategy: Strategy, initial: Mapping[str, np.ndarray], rounds: int, members: int
+    strategy: Strategy,
+    initial: Mapping[str, np.ndarray],
+    rounds: int,
+    members: int,
+    config: Mapping[str, int] | None = None,
 ) -> Generator[Request, Mean, dict[str, np.ndarray]]:
     """Run `strategy.start` and yield its requests, one a round; return the final arrays.
 
-    initial: float64 arrays by name. The strategy runs in a thread of its own, which ends with this generator,
-    finished or closed.
+    initial: float64 arrays by name. config: what every train message tells the client apps besides. The strategy
+    runs in a thread of its own, which ends with this generator, finished or closed.
     """
     grid = SumGrid(members)
 
     def start() -> dict[str, np.ndarray]:
-        result = strategy.start(grid=grid, initial_arrays=_record(initial), num_rounds=rounds)
+        settings = ConfigRecord(dict(config or {}))
+        result = strategy.start(grid, _record(initial), num_rounds=rounds, train_config=settings)
         return _arrays(result.arrays)
 
     worker = threading.Thread(target=grid.serve, args=(start,), name="flower-strategy", daemon=True)

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -44,14 +44,15 @@ _PARAMETERS = {
     "hidden": (32, 1, 256),
     "batch": (256, 8, 65_536),
     "rate_ppm": (5_000, 1, 1_000_000),
+    "full_rate_bads": (2_000, 1, 1_000_000),
     "decay_ppm": (10_000, 0, 1_000_000),
     "proximal_ppm": (10_000, 0, 100_000_000),
     "server_rate_ppm": (30_000, 1, 1_000_000),
     "tau_ppm": (10_000, 1, 1_000_000),
 }
-"""Default, smallest and largest value: rounds; units of a hidden layer; rows of a batch; in millionths AdamW's rate and
-weight decay, FedProx's proximal weight, FedAdam's rate and tau. `strategy` and the scorecard's parameters stand beside
-them."""
+"""Default, smallest and largest value: rounds; units of a hidden layer; rows of a batch; AdamW's rate, the bads from
+which on it is used in full, and its weight decay; FedProx's proximal weight; FedAdam's rate and tau (ppm: millionths).
+`strategy` and the scorecard's parameters stand beside them."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,7 +101,7 @@ class TowersRecipe:
     def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         """Ask for the sums that train the full federation's network."""
         card = yield from ScorecardRecipe().rounds(spec)
-        model = yield from _tower_rounds(spec, "full", card.carry, card.model)
+        model = yield from _tower_rounds(spec, "full", card.carry, cast(Scorecard, card.model))
         return Trained(model, card)
 
     def half_rounds(self, spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, tuple[TowerModel, TowerModel]]:
@@ -124,34 +125,39 @@ class TowersRecipe:
 
     def own(self, book: Book) -> OwnModels:
         """Train networks on one bank's rows alone, on its own scorecards and cuts."""
-        spec = replace(book.spec, members=1)
         cards = ScorecardRecipe().own(book)
+        full, half_a, half_b = (
+            self._alone(book, part, card)
+            for part, card in zip(PARTS, (cards.full, cards.half_a, cards.half_b), strict=True)
+        )
+        folds = []
+        for rows, card in cards.folds:
+            others = book.table.select(np.setdiff1d(book.rows("train"), rows))
+            folds.append((rows, self._alone(Book(others, replace(book.spec, holdout_ppm=0)), "full", card)))
+        return OwnModels(full, half_a, half_b, tuple(folds))
+
+    def _alone(self, book: Book, part: str, card: Any) -> TowerModel:
+        """Train the network of one part of one book on top of that part's own card."""
+        spec = replace(book.spec, members=1)
         cuts = run_plain(sketch_rounds(spec, "full", "train"), lambda ask: contribute_sketch(ask, book))
-        codings = _codings(spec, cuts)
-        models = []
-        for part, card in zip(PARTS, (cards.full, cards.half_a, cards.half_b), strict=True):
-            trained = _tower_rounds(spec, part, codings, card)
-            models.append(run_plain(trained, lambda ask: self.contribute(ask, book)))
-        return OwnModels(*models)
+        codings = tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
+        model: TowerModel = run_plain(_tower_rounds(spec, part, codings, card), lambda ask: self.contribute(ask, book))
+        return model
 
     def decode_model(self, document: Mapping[str, Any]) -> TowerModel:
         """Return the network of a document; raise `InputError` for any that is none."""
         return model_from_document(f"{self.name}/{self.version}", document)
 
 
-def _codings(spec: JobSpec, cuts: Mapping[str, tuple[float, ...]]) -> tuple[Coding, ...]:
-    return tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
-
-
 def _tower_rounds(
-    spec: JobSpec, part: str, codings: Sequence[Coding], card: Any
+    spec: JobSpec, part: str, codings: Sequence[Coding], card: Scorecard
 ) -> Generator[Ask, np.ndarray, TowerModel]:
     """Train the towers of one federation on top of its scorecard, then calibrate."""
     inputs = tower_inputs(spec.dictionary, codings, card)
     document = {"card": card.to_document(), "inputs": inputs.to_document()}
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     start = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
-    weights = yield from _average_rounds(spec, part, inputs, start)
+    weights = yield from _average_rounds(spec, part, inputs, card, start)
     arrays = {"start": start, **{f"weights.{name}": array for name, array in weights.items()}}
     line = yield from calibration_rounds(spec, part, arrays)
     training = {"parameters": dict(spec.parameters), "part": part, "seed": spec.seed}
@@ -159,7 +165,7 @@ def _tower_rounds(
 
 
 def _average_rounds(
-    spec: JobSpec, part: str, inputs: TowerInputs, start: np.ndarray
+    spec: JobSpec, part: str, inputs: TowerInputs, card: Scorecard, start: np.ndarray
 ) -> Generator[Ask, np.ndarray, dict[str, np.ndarray]]:
     """Run the job's Flower strategy on summed updates; return its final arrays."""
     from risk.flower_link import Mean, StrategyChoice, build_strategy, strategy_requests
@@ -170,7 +176,8 @@ def _average_rounds(
     mu, rate, tau = (int(values[name]) / 1e6 for name in ("proximal_ppm", "server_rate_ppm", "tau_ppm"))
     strategy = build_strategy(StrategyChoice(str(values["strategy"]), spec.members, mu, rate, tau))
     first = initial_weights(inputs.widths, hidden, spec.seed)
-    requests = strategy_requests(strategy, first, int(values["rounds"]), spec.members)
+    config = _epoch_config(values, card)
+    requests = strategy_requests(strategy, first, int(values["rounds"]), spec.members, config)
     try:
         request = next(requests)
         while True:
@@ -182,13 +189,25 @@ def _average_rounds(
         requests.close()
 
 
+def _epoch_config(values: Mapping[str, int | str], card: Scorecard) -> dict[str, int]:
+    """Return what the strategy tells every client app about its epoch, in whole numbers.
+
+    The rate falls in proportion where the federation has fewer of the rarer class than `full_rate_bads`: Adam's first
+    steps have the same length whatever the evidence, and would bury a small network's scorecard in noise.
+    """
+    bads, full = int(card.training["bads"]), int(values["full_rate_bads"])
+    rarer = max(min(bads, int(card.training["rows"]) - bads), 1)
+    rate = int(values["rate_ppm"]) * 1000 * min(rarer, full) // full
+    return {"batch": int(values["batch"]), "decay-ppm": int(values["decay_ppm"]), "rate-ppb": max(rate, 1)}
+
+
 def _average_ask(spec: JobSpec, part: str, layout: UpdateLayout, request: "Request", start: np.ndarray) -> Ask:
     config = {f"config.{name}": value for name, value in request.config.items()}
     return Ask(
         recipe=spec.label,
         part=part,
         name=f"average-{request.config['server-round']}",
-        rows=PARTS[part],  # type: ignore[arg-type]
+        rows=PARTS[part],
         length=layout.length,
         word_bits=64,
         bound=layout.bound,
@@ -243,16 +262,15 @@ def _client_app(rows: _Rows, book: Book, part: str) -> "ClientApp":
     from flwr.clientapp import ClientApp
 
     app = ClientApp()
-    values = book.spec.parameters
 
     @app.train()  # type: ignore[untyped-decorator]
     def train(message: Message, context: Context) -> Message:
         config = message.content["config"]
         sign = f"{book.spec.seed}|{book.table.member}|{part}|{config['server-round']}"
         epoch = _Epoch(
-            batch=int(values["batch"]),
-            rate=int(values["rate_ppm"]) / 1e6,
-            decay=int(values["decay_ppm"]) / 1e6,
+            batch=int(config["batch"]),
+            rate=int(config["rate-ppb"]) / 1e9,
+            decay=int(config["decay-ppm"]) / 1e6,
             proximal=float(config.get("proximal-mu", 0.0)),
             seed=int.from_bytes(hashlib.sha256(sign.encode()).digest()[:7], "big"),
         )

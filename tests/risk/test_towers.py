@@ -130,8 +130,24 @@ def test_member_trains_the_same_epoch_twice_and_another_in_the_next_round() -> N
     ask, members = first_average()
     first = TowersRecipe().contribute(ask, members[0])
     assert np.array_equal(first, TowersRecipe().contribute(ask, members[0]))
-    later = Ask(**{**{name: getattr(ask, name) for name in ask.__slots__}, "parameters": {"config.server-round": 2}})
+    later = Ask(
+        **{
+            **{name: getattr(ask, name) for name in ask.__slots__},
+            "parameters": {**ask.parameters, "config.server-round": 2},
+        }
+    )
     assert not np.array_equal(first, TowersRecipe().contribute(later, members[0]))
+
+
+def test_rate_falls_with_the_evidence_and_is_told_to_every_client() -> None:
+    ask, members = first_average({"full_rate_bads": 1})
+    bads = sum(int(book.table.target[book.rows("train")].sum()) for book in members)
+    rarer = min(bads, sum(len(book.rows("train")) for book in members) - bads)
+    assert ask.parameters["config.rate-ppb"] == 5_000_000
+    weaker, _ = first_average({"full_rate_bads": 100_000})
+    assert weaker.parameters["config.rate-ppb"] == 5_000_000 * rarer // 100_000
+    strong, weak = (TowersRecipe().contribute(each, members[0])[:-1] for each in (ask, weaker))
+    assert int(np.abs(weak).max()) < 0.1 * int(np.abs(strong).max())
 
 
 def test_training_that_diverges_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +235,10 @@ def test_own_models_are_trained_on_one_banks_rows() -> None:
     assert all(bool(np.isfinite(logit).all()) for logit in logits)
     assert not np.array_equal(logits[0], logits[1])
     assert not np.array_equal(logits[1], logits[2])
+    assert np.array_equal(np.sort(np.concatenate([rows for rows, _ in own.folds])), book.rows("train"))
+    for rows, model in own.folds:
+        assert isinstance(model, TowerModel)
+        assert model.card.training["rows"] == len(book.rows("train")) - len(rows)
 
 
 def test_scoring_a_model_loads_neither_torch_nor_flower(model: TowerModel, tmp_path: Path) -> None:
