@@ -146,11 +146,27 @@ class JobSession:
         if not self.aggregator.settled:
             return False
         try:
+            await asyncio.to_thread(self.aggregator.open_sum)
+            await self._verify()
             await asyncio.to_thread(self.aggregator.finish)
         except PeerError as error:
             raise RefusalError("sum-unopened", f"round {len(self.aggregator.opened) + 1}: {error.message}") from None
         await self._note("opened", request.name, started)
         return True
+
+    async def _verify(self) -> None:
+        """Have c + 1 members of the cohort recompute the sum; without them the job ends."""
+        while missing := self.aggregator.missing_signatures():
+            lost = self._lost(self._desk.now())
+            verifiers = [member for member in self.aggregator.verifiers() if member not in lost][:missing]
+            if len(verifiers) < missing:
+                number = len(self.aggregator.opened) + 1
+                raise RefusalError(
+                    "sum-unverified", f"sum not verified: too few members are left to recompute that of round {number}"
+                )
+            for downlink in self.aggregator.check(verifiers):
+                self._send([downlink])
+            await self._gather()
 
     async def _gather(self, may_shrink: bool = False) -> None:
         """Wait until the phase has all it needs, or until those who are missing are lost."""

@@ -122,6 +122,10 @@ class Session:
                 await self._gate.send(member.close(envelope, packet))
             case "certificate":
                 await self._gate.send(member.certify(envelope, packet))
+            case "check-part":
+                await asyncio.to_thread(member.check_part, envelope, packet)
+            case "check":
+                await self._gate.send(await asyncio.to_thread(member.check, envelope))
             case "catch-up":
                 request, plan = seat.replay.request, seat.replay.plan
                 await self._feed(seat, member.catch_up(envelope, packet, request.encode(), plan))

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from privacy.digest import DIGEST_BYTES
 from privacy.errors import PeerError
 from privacy.roster import MAX_MEMBERS, check_member_id
-from privacy.shamir import SHARE_BYTES
+from privacy.shamir import SECRET_BYTES, SHARE_BYTES
 
 __all__ = [
-    "Accept", "Agree", "Assemble", "CatchUp", "Certificate", "Charter", "Close", "Consent", "Decline", "Ended", "Halt",
-    "Header", "Message", "Offer", "Open", "Opened", "PairSeed", "Ready", "Receipt", "Reveal", "Setup", "Setups",
-    "Share",
+    "Accept", "Agree", "Assemble", "CatchUp", "Certificate", "Charter", "Check", "CheckPart", "Close",
+    "Consent", "Decline", "Ended", "Halt", "Header", "HeldSeed", "Message", "Offer", "Open", "Opened",
+    "PairSeed", "Ready", "Receipt", "Reveal", "SelfSeed", "Setup", "Setups", "Share", "SumSignature",
 ]  # fmt: skip
 
 BOX_BYTES = SHARE_BYTES + 16
@@ -243,6 +243,70 @@ class Reveal(Message):
     def __post_init__(self) -> None:
         _members(tuple(share.owner for share in self.shares))
         _members(tuple(seed.dropped for seed in self.seeds))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPart(Message):
+    """V1: one survivor's masked part, the packet's vector, for a member that verifies the sum."""
+
+    owner: str
+
+    def __post_init__(self) -> None:
+        check_member_id(self.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class SelfSeed(Message):
+    """The rebuilt self seed (31 bytes) of one survivor."""
+
+    owner: str
+    value: bytes
+
+    def __post_init__(self) -> None:
+        check_member_id(self.owner)
+        if len(self.value) != SECRET_BYTES:
+            raise PeerError("message-seed", f"a self seed is not {SECRET_BYTES} bytes long")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSeed(Message):
+    """The pair seed (32 bytes) that a survivor revealed about a dropped member."""
+
+    holder: str
+    dropped: str
+    value: bytes
+
+    def __post_init__(self) -> None:
+        check_member_id(self.holder)
+        check_member_id(self.dropped)
+        _digests(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Message):
+    """V1: what took the masks off; the verifier recomputes the sum with it from the parts it was given."""
+
+    cohort_sha256: bytes
+    self_seeds: tuple[SelfSeed, ...]
+    pairs: tuple[HeldSeed, ...]
+
+    def __post_init__(self) -> None:
+        _digests(self.cohort_sha256)
+        _members(tuple(seed.owner for seed in self.self_seeds))
+        places = [(pair.holder, pair.dropped) for pair in self.pairs]
+        if places != sorted(set(places)) or len(places) > MAX_MEMBERS**2:
+            raise PeerError("message-pairs", "pair seeds are unordered or repeat one")
+
+
+@dataclass(frozen=True, slots=True)
+class SumSignature(Message):
+    """V2: the digest of the sum that this member recomputed for a cohort."""
+
+    cohort_sha256: bytes
+    sum_sha256: bytes
+
+    def __post_init__(self) -> None:
+        _digests(self.cohort_sha256, self.sum_sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,9 @@ _KINDS: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "consent": (messages.Consent, pb.Consent),
     "certificate": (messages.Certificate, pb.Certificate),
     "reveal": (messages.Reveal, pb.Reveal),
+    "check-part": (messages.CheckPart, pb.CheckPart),
+    "check": (messages.Check, pb.Check),
+    "sum-signature": (messages.SumSignature, pb.SumSignature),
     "ended": (messages.Ended, pb.Ended),
     "catch-up": (messages.CatchUp, pb.CatchUp),
     "receipt": (messages.Receipt, pb.Receipt),
@@ -50,6 +53,8 @@ _NESTED: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "opened": (messages.Opened, pb.Opened),
     "shares": (messages.Share, pb.Share),
     "seeds": (messages.PairSeed, pb.PairSeed),
+    "self_seeds": (messages.SelfSeed, pb.SelfSeed),
+    "pairs": (messages.HeldSeed, pb.HeldSeed),
 }
 
 

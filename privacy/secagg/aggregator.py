@@ -6,10 +6,10 @@ derives for itself, closes a cohort, and collects what takes the masks off:
 
     idle -assemble-> assembling -set-ups-> agreeing -signatures-> ready -open-> uploading -close-> voting
     voting -t votes, nobody lost-> settled;  voting -t votes, somebody lost-> revealing -all reveals-> settled
-    settled -finish-> ready
+    settled -open_sum-> checking -c + 1 equal signatures-> verified -finish-> ready
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,6 +24,8 @@ from privacy.keys import IdentityKey, same_bytes
 from privacy.manifest import Manifest
 from privacy.roster import Roster
 from privacy.secagg import binding as bind
+from privacy.secagg.checking import order_of_verifiers
+from privacy.secagg.spool import MemorySpool, Spool
 from privacy.secagg.sum import MaskedSum
 from privacy.wire import Packet, encode_packet
 
@@ -41,6 +43,8 @@ class Phase(Enum):
     VOTING = "voting"
     REVEALING = "revealing"
     SETTLED = "settled"
+    CHECKING = "checking"
+    VERIFIED = "verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +58,26 @@ class Downlink:
 
 @dataclass(frozen=True, slots=True)
 class OpenedRound:
-    """An opened sum with all that a member needs to check it: headers and the signatures that made its epoch."""
+    """An opened sum with all that a member needs to check it: the epoch's agreements, headers, sum signatures."""
 
     opened: say.Opened
     root: bytes
     agreements: tuple[bytes, ...]
     headers: tuple[bytes, ...]
+    signatures: tuple[bytes, ...]
     vector: bytes
+
+    @property
+    def evidence(self) -> tuple[bytes, ...]:
+        """Return what travels beside the sum: the survivors' headers, then the sum signatures."""
+        return self.headers + self.signatures
 
 
 class Aggregator:
     """Drive one job's epochs and positions."""
 
-    def __init__(self, manifest: Manifest, identity: IdentityKey) -> None:
+    def __init__(self, manifest: Manifest, identity: IdentityKey, new_spool: Callable[[], Spool] = MemorySpool) -> None:
+        """Start idle; new_spool: makes the place where a position's masked parts wait for verification."""
         self.manifest = manifest
         self.phase = Phase.IDLE
         self.epoch = 0
@@ -85,6 +96,10 @@ class Aggregator:
         self._cohort = b""
         self._headers_sha256 = b""
         self._round = 0
+        self._new_spool = new_spool
+        self._vector = b""
+        self._verifiers: set[str] = set()
+        self._signatures: dict[str, bytes] = {}
 
     # -- what the shell calls ----------------------------------------------------------------------------------------
 
@@ -96,11 +111,12 @@ class Aggregator:
     def assemble(self, roster: Roster) -> list[Downlink]:
         """Call these members together in a new epoch; whatever was under way is dropped."""
         self.epoch, self.position, self.roster = self.epoch + 1, 0, roster
-        self._setups, self._agreements, self._root, self.sum = {}, {}, b"", None
+        self._setups, self._agreements, self._root = {}, {}, b""
+        self._drop_sum()
         self.phase = Phase.ASSEMBLING
         last = self.opened[-1] if self.opened else None
         message = say.Assemble(roster.members, last.opened if last else None)
-        return self._broadcast(message, self._address(), last.headers if last else (), last.vector if last else b"")
+        return self._broadcast(message, self._address(), last.evidence if last else (), last.vector if last else b"")
 
     def open(self, ask: bytes, plan: Plan) -> list[Downlink]:
         """Open the next position for the round after the last opened sum."""
@@ -109,12 +125,14 @@ class Aggregator:
         self._round = len(self.opened) + 1
         ask_sha256 = bind.ask_digest(ask)
         bound = bind.binding(self._root, self.position, self._round, ask_sha256, self._transcript)
-        self.sum = MaskedSum(self.roster, plan, bound)
+        self._drop_sum()
+        self.sum = MaskedSum(self.roster, plan, bound, self._new_spool())
         self._votes, self._revealed, self._cohort = {}, set(), b""
+        self._verifiers, self._signatures, self._vector = set(), {}, b""
         last = self.opened[-1] if self.opened else None
         message = say.Open(self._round, ask_sha256, last.opened if last else None)
         self.phase = Phase.UPLOADING
-        return self._broadcast(message, self._here(), last.headers if last else (), last.vector if last else b"")
+        return self._broadcast(message, self._here(), last.evidence if last else (), last.vector if last else b"")
 
     def close(self) -> list[Downlink]:
         """Close the cohort over those who uploaded and ask them to vote."""
@@ -142,22 +160,49 @@ class Aggregator:
         message = say.Certificate(total.survivors, self._headers_sha256)
         return self._send(list(total.survivors), message, self._here(), votes)
 
-    def finish(self) -> np.ndarray:
-        """Open the sum, append it to the transcript and return it, (length,) int64."""
+    def open_sum(self) -> None:
+        """Take the masks off; the sum counts only once c + 1 members of the cohort have verified it."""
         self._in(Phase.SETTLED)
         total = self._current()
-        self.phase, self.sum = Phase.READY, None  # the position is over, also if it does not open
+        self.phase = Phase.READY  # the position is over, also if it does not open
         words = total.open()
-        numbers = total.plan.decode(words)
-        vector = total.plan.to_bytes(words)
+        total.plan.decode(words)
+        self._vector = total.plan.to_bytes(words)
+        self.phase = Phase.CHECKING
+
+    def verifiers(self) -> list[str]:
+        """Return the members that have not been asked to verify yet, in this position's order."""
+        order = order_of_verifiers(self._current().bound, self._current().survivors)
+        return [member for member in order if member not in self._verifiers]
+
+    def check(self, verifiers: list[str]) -> Iterator[Downlink]:
+        """Show these members every masked part and what took the masks off, one part at a time."""
+        self._in(Phase.CHECKING)
+        total, here = self._current(), self._here()
+        self._verifiers |= set(verifiers)
+        for owner in total.survivors:
+            yield from self._send(verifiers, say.CheckPart(owner), here, (), total.spool.get(owner))
+        yield from self._send(verifiers, total.check(self._cohort), here)
+
+    def missing_signatures(self) -> int:
+        """Return how many more members must verify the sum."""
+        return max(0, self.roster.colluders + 1 - len(self._signatures))
+
+    def finish(self) -> np.ndarray:
+        """Append the verified sum to the transcript and return it, (length,) int64."""
+        self._in(Phase.VERIFIED)
+        total = self._current()
         opened = say.Opened(
-            self.epoch, self.position, self._round, total.survivors, self._headers_sha256, sha256(vector)
+            self.epoch, self.position, self._round, total.survivors, self._headers_sha256, sha256(self._vector)
         )
         headers = tuple(total.raw_headers[member] for member in total.survivors)
         agreements = tuple(self._agreements[member] for member in self.roster.members)
+        signatures = tuple(self._signatures[member] for member in sorted(self._signatures))
         self._transcript = bind.next_transcript(self._transcript, total.bound, self._cohort, opened.sum_sha256)
-        self.opened.append(OpenedRound(opened, self._root, agreements, headers, vector))
-        return numbers
+        self.opened.append(OpenedRound(opened, self._root, agreements, headers, signatures, self._vector))
+        self._drop_sum()
+        self.phase = Phase.READY
+        return total.plan.decode(total.plan.from_bytes(self.opened[-1].vector))
 
     def catch_up(self, member: str) -> list[Downlink]:
         """Give a member that came back every opened sum, in order."""
@@ -165,7 +210,7 @@ class Aggregator:
         for past in self.opened:
             at = Address(self.manifest.job, past.opened.epoch, past.opened.position, self._sha256, past.root)
             message = say.CatchUp(past.opened, past.root, len(past.agreements))
-            downlinks += self._send([member], message, at, (*past.agreements, *past.headers), past.vector)
+            downlinks += self._send([member], message, at, (*past.agreements, *past.evidence), past.vector)
         return downlinks
 
     def end(self, state: str, reason: str) -> list[Downlink]:
@@ -173,7 +218,7 @@ class Aggregator:
         last = self.opened[-1] if self.opened and state == "done" else None
         message = say.Ended(state, reason, last.opened if last else None)
         at = Address(self.manifest.job, manifest_sha256=self._sha256)
-        return self._broadcast(message, at, last.headers if last else (), last.vector if last else b"",
+        return self._broadcast(message, at, last.evidence if last else (), last.vector if last else b"",
                                self.manifest.roster)  # fmt: skip
 
     # -- what members send -------------------------------------------------------------------------------------------
@@ -189,6 +234,7 @@ class Aggregator:
             "upload": self._upload,
             "consent": self._consent,
             "reveal": self._reveal,
+            "sum-signature": self._sum_signature,
         }
         step = steps.get(envelope.kind)
         if step is None:
@@ -216,6 +262,8 @@ class Aggregator:
             return frozenset(self._current().survivors) - set(self._votes)
         if self.phase is Phase.REVEALING:
             return frozenset(self._current().survivors) - self._revealed
+        if self.phase is Phase.CHECKING:
+            return frozenset(self._verifiers - set(self._signatures))
         return frozenset()
 
     @property
@@ -290,6 +338,21 @@ class Aggregator:
             self.phase = Phase.SETTLED
         return []
 
+    def _sum_signature(self, envelope: Envelope, _packet: Packet) -> list[Downlink]:
+        if self.phase is not Phase.CHECKING:
+            return []  # enough members have verified the sum
+        envelope.expect(self._here(), COORDINATOR)
+        message = envelope.message
+        assert isinstance(message, say.SumSignature)  # the kind says so
+        if envelope.sender not in self._verifiers or not same_bytes(message.cohort_sha256, self._cohort):
+            raise PeerError("sum-signature-cohort", f"{envelope.sender} signs a sum it was not asked to verify")
+        if not same_bytes(message.sum_sha256, sha256(self._vector)):
+            raise PeerError("sum-mismatch", f"{envelope.sender} recomputes another sum")
+        self._signatures.setdefault(envelope.sender, envelope.raw)
+        if not self.missing_signatures():
+            self.phase = Phase.VERIFIED
+        return []
+
     # -- small parts ---------------------------------------------------------------------------------------------------
 
     def _expected_position(self, kind: str) -> int:
@@ -299,6 +362,11 @@ class Aggregator:
         if self.sum is None:
             raise MisuseError("no-sum", f"no sum is under way while {self.phase.value}")
         return self.sum
+
+    def _drop_sum(self) -> None:
+        if self.sum is not None:
+            self.sum.spool.close()
+        self.sum = None
 
     def _in(self, phases: Phase | tuple[Phase, ...]) -> None:
         allowed = phases if isinstance(phases, tuple) else (phases,)

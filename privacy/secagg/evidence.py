@@ -8,13 +8,22 @@ from collections.abc import Callable, Sequence
 
 from privacy import messages as say
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope
-from privacy.errors import PeerError
+from privacy.errors import PeerError, VerificationError
 from privacy.field import Plan
 from privacy.keys import same_bytes
 from privacy.roster import Roster
+from privacy.secagg.binding import cohort_digest, headers_digest
 from privacy.secagg.part import check_header
 
-__all__ = ["IdentityOf", "check_agreements", "check_votes", "parse_headers", "parse_setups", "relayed"]
+__all__ = [
+    "IdentityOf",
+    "check_agreements",
+    "check_opened",
+    "check_votes",
+    "parse_headers",
+    "parse_setups",
+    "relayed",
+]
 
 IdentityOf = Callable[[str], bytes]
 
@@ -96,3 +105,33 @@ def check_votes(
         voters.add(vote.sender)
     if len(voters) < threshold:
         raise PeerError("certificate-votes", f"{len(voters)} votes, expected {threshold}")
+
+
+def check_opened(
+    opened: say.Opened, evidence: Sequence[bytes], at: Address, seats: tuple[Roster, Plan], identity_of: IdentityOf
+) -> tuple[bytes, ...]:
+    """Return the survivors' signed headers if an opened sum has all it needs: headers and c + 1 sum signatures.
+
+    evidence: the headers, then the signatures. at: the position that the sum was opened at. seats: the epoch's roster
+    and the plan. `PeerError` for headers that do not fit, `VerificationError` for a sum that too few verified.
+    """
+    roster, plan = seats
+    headers, signatures = tuple(evidence[: len(opened.survivors)]), evidence[len(opened.survivors) :]
+    if not same_bytes(headers_digest(headers), opened.headers_sha256):
+        raise PeerError("headers-digest", "the attached headers are not those that are named")
+    parse_headers(opened.survivors, headers, at, (roster, plan), identity_of)
+    cohort = cohort_digest(at.binding, opened.survivors, opened.headers_sha256)
+    signers: set[str] = set()
+    for raw in signatures:
+        inner = open_envelope(raw, identity_of)
+        inner.expect(at, COORDINATOR)
+        signed = inner.message
+        fits = isinstance(signed, say.SumSignature) and signed == say.SumSignature(cohort, opened.sum_sha256)
+        if not fits or inner.sender not in opened.survivors or inner.sender in signers:
+            raise VerificationError("sum-signature", f"{inner.sender} did not sign this sum, or is shown twice")
+        signers.add(inner.sender)
+    if len(signers) <= roster.colluders:
+        raise VerificationError(
+            "sum-unverified", f"{len(signers)} members verified the sum, expected {roster.colluders + 1}"
+        )
+    return headers

@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from privacy import messages as say
+from privacy.digest import sha256
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
 from privacy.errors import MisuseError, PeerError, RefusalError
 from privacy.field import Plan
@@ -27,8 +28,16 @@ from privacy.manifest import Manifest
 from privacy.outgoing import Outgoing
 from privacy.roster import Roster
 from privacy.secagg import binding as bind
+from privacy.secagg.checking import SumCheck
+from privacy.secagg.cohort import check_cohort_size, check_vote, left_behind
 from privacy.secagg.epoch import Epoch
-from privacy.secagg.evidence import check_agreements, check_votes, parse_headers, parse_setups
+from privacy.secagg.evidence import (
+    check_agreements,
+    check_opened,
+    check_votes,
+    parse_headers,
+    parse_setups,
+)
 from privacy.secagg.history import History, OpenedSum, Vote
 from privacy.secagg.part import MaskedPart, mask_part, take_share
 from privacy.secagg.standing import MemberRules, Position, State
@@ -161,7 +170,7 @@ class Member:
         self._in(State.DERIVED, "upload")
         at, epoch = self._require(self._at), self._require(self._epoch)
         salt = expand(self._rules.commit_key, "commitment-salt", at.bound)
-        masked = mask_part(part, self._require(at.plan), (epoch.roster, self._rules.own, at.bound),
+        masked = mask_part(part, self._plan(), (epoch.roster, self._rules.own, at.bound),
                            self._require(at.keys), salt, self._rules.random_bytes)  # fmt: skip
         at.own_share = masked.own_share
         record = {"position": at.number, "ask_sha256": self.history.ask_sha256.hex()}
@@ -179,7 +188,7 @@ class Member:
         headers = self._check_headers(message.survivors, message.headers_sha256, packet.attachments)
         if len(message.boxes) != len(message.survivors):
             raise PeerError("boxes-count", f"{len(message.boxes)} boxes for {len(message.survivors)} survivors")
-        self._check_vote(message.survivors)
+        check_vote(self._rules.own, message.survivors, epoch.roster, self.history.cohort)
         place = (epoch.roster, self._rules.own, at.bound)
         for sender, box in zip(message.survivors, message.boxes, strict=True):
             if sender == self._rules.own:
@@ -189,6 +198,7 @@ class Member:
                 at.shares[sender] = take_share(box, place, sender, headers[sender], self._require(at.keys))
             except PeerError as error:
                 self.blamed[sender] = error.code
+        at.check = SumCheck(epoch.roster, self._plan(), at.bound, headers)
         cohort = bind.cohort_digest(at.bound, message.survivors, message.headers_sha256)
         at.survivors, at.cohort, at.headers_sha256 = message.survivors, cohort, message.headers_sha256
         shares = self._shares(at) if message.survivors == epoch.roster.members else ()
@@ -226,6 +236,26 @@ class Member:
         self.state = State.REVEALED
         return outgoing
 
+    def check_part(self, envelope: Envelope, packet: Packet) -> None:
+        """Take one masked part of the sum that this member was asked to verify."""
+        self._in((State.VOTED, State.REVEALED), "check-part")
+        at = self._require(self._at)
+        message = self._take(envelope, say.CheckPart, self._address(self._root, at.number, at.bound))
+        self._require(at.check).add(message.owner, packet.vector)
+
+    def check(self, envelope: Envelope) -> Outgoing:
+        """Recompute the sum of the cohort this member voted for, and sign it."""
+        self._in((State.VOTED, State.REVEALED), "check")
+        at = self._require(self._at)
+        here = self._address(self._root, at.number, at.bound)
+        message = self._take(envelope, say.Check, here)
+        if not same_bytes(message.cohort_sha256, at.cohort):
+            raise PeerError("check-cohort", "a check is for another cohort than the one we voted for")
+        signature = say.SumSignature(at.cohort, sha256(self._require(at.check).open(message)))
+        at.check = None
+        record = {"position": at.number, "cohort_sha256": at.cohort.hex(), "cohort": self._bitmap(at.survivors)}
+        return self._outgoing(signature, here, "signed", record)[0]
+
     # -- end and return --------------------------------------------------------------------------------------------
 
     def ended(self, envelope: Envelope, packet: Packet) -> OpenedSum | None:
@@ -245,14 +275,14 @@ class Member:
         opened, split = message.opened, message.agreements
         here = Address(self.manifest.job, opened.epoch, opened.position, self._sha256, message.agreement_root)
         envelope.expect(here, self._rules.own)
-        agreements, headers = packet.attachments[:split], packet.attachments[split:]
+        agreements, evidence = packet.attachments[:split], packet.attachments[split:]
         roster = Roster(tuple(open_envelope(raw, self.manifest.identity_of).sender for raw in agreements))
         check_agreements(roster, agreements, replace(here, position=0), self.manifest.identity_of)
-        self._check_size(opened.survivors, roster)
+        check_cohort_size(opened.survivors, roster)
         ask_sha256 = bind.ask_digest(ask)
         bound = bind.binding(message.agreement_root, opened.position, opened.round, ask_sha256, self.history.transcript)
         here = replace(here, binding=bound)
-        parse_headers(opened.survivors, headers, here, (roster, plan), self.manifest.identity_of)
+        headers = check_opened(opened, evidence, here, (roster, plan), self.manifest.identity_of)
         plan.from_bytes(packet.vector)
         self.epoch_number = max(self.epoch_number, opened.epoch)
         return self.history.take(opened, packet.vector, headers, bound)
@@ -269,34 +299,19 @@ class Member:
         at = self._at
         if at is None or at.number != opened.position or opened.epoch != self.epoch_number or not at.cohort:
             raise PeerError("previous-unknown", f"the sum of position {opened.position} is not one we voted on")
-        self._check_headers(opened.survivors, opened.headers_sha256, packet.attachments)
-        self._require(at.plan).from_bytes(packet.vector)
-        return self.history.take(opened, packet.vector, packet.attachments, at.bound)
+        if not same_bytes(opened.headers_sha256, at.headers_sha256):
+            raise PeerError("headers-digest", "the sum is shown over other headers than those we voted for")
+        here, seats = self._address(self._root, at.number, at.bound), (self._require(self._epoch).roster, self._plan())
+        headers = check_opened(opened, packet.attachments, here, seats, self.manifest.identity_of)
+        seats[1].from_bytes(packet.vector)
+        return self.history.take(opened, packet.vector, headers, at.bound)
 
     def _check_cohort(self, roster: Roster) -> bool:
         """Say whether the roster lacks members of the standing cohort; refuse what the permit does not allow."""
-        standing = self.history.cohort or self.manifest.roster.members
-        if self._rules.own not in roster or not set(roster.members) <= set(standing):
-            raise RefusalError("cohort-changed", "an epoch may only run over the standing cohort, this member in it")
-        lost = frozenset(standing) - set(roster.members)
+        lost = left_behind(self._rules.own, roster, self.history.cohort or self.manifest.roster.members)
         if lost:
             self._rules.may_exclude(lost)
         return bool(lost)
-
-    def _check_vote(self, survivors: tuple[str, ...]) -> None:
-        roster = self._require(self._epoch).roster
-        if self._rules.own not in survivors or not set(survivors) <= set(roster.members):
-            raise PeerError("cohort-stranger", "a cohort lacks this member or names one outside the roster")
-        self._check_size(survivors, roster)
-        if self.history.cohort is not None and self.history.cohort != survivors:
-            raise RefusalError("cohort-changed", "the cohort of an exact job is fixed by the first vote")
-
-    def _check_size(self, survivors: tuple[str, ...], roster: Roster) -> None:
-        if len(survivors) < roster.smallest_cohort:
-            raise RefusalError(
-                "cohort-too-small",
-                f"a cohort of {len(survivors)}, expected at least {roster.smallest_cohort} of {len(roster)}",
-            )
 
     def _check_headers(
         self, survivors: tuple[str, ...], digest: bytes, attachments: tuple[bytes, ...]
@@ -305,7 +320,7 @@ class Member:
         if not same_bytes(bind.headers_digest(attachments), digest):
             raise PeerError("headers-digest", "the attached headers are not those that are named")
         here = self._address(self._root, at.number, at.bound)
-        seats = (roster, self._require(at.plan))
+        seats = (roster, self._plan())
         headers = parse_headers(survivors, attachments, here, seats, self.manifest.identity_of)
         if self._rules.own in survivors and attachments[survivors.index(self._rules.own)] != at.own_header:
             raise PeerError("header-replaced", "the coordinator shows another header than the one we sent")
@@ -358,6 +373,9 @@ class Member:
         if len(at.shares) < len(at.survivors):
             return ()
         return tuple(say.Share(owner, at.shares[owner]) for owner in at.survivors)
+
+    def _plan(self) -> Plan:
+        return self._require(self._require(self._at).plan)
 
     def _bitmap(self, survivors: tuple[str, ...]) -> str:
         return "".join("1" if seat.member in survivors else "0" for seat in self.manifest.seats)

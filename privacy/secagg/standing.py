@@ -10,6 +10,7 @@ from enum import Enum
 
 from privacy.field import Plan
 from privacy.keys import IdentityKey
+from privacy.secagg.checking import SumCheck
 from privacy.secagg.epoch import PositionKeys
 
 __all__ = ["MemberRules", "Position", "State"]
@@ -65,3 +66,4 @@ class Position:
     survivors: tuple[str, ...] = ()
     cohort: bytes = b""
     headers_sha256: bytes = b""
+    check: SumCheck | None = None

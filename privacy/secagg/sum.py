@@ -5,8 +5,6 @@ n vectors; t shares rebuild each survivor's self seed, and for a member that dro
 peers' pair seeds of this round take its unmatched masks out again.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from privacy import messages as say
@@ -14,10 +12,10 @@ from privacy.digest import sha256
 from privacy.errors import MisuseError, PeerError
 from privacy.field import Plan
 from privacy.keys import same_bytes
-from privacy.mask import apply_masks
 from privacy.roster import Roster
-from privacy.secagg.epoch import self_key
+from privacy.secagg.checking import take_off_masks
 from privacy.secagg.part import boxes_digest, check_header, pair_seed_digest, self_seed_digest, share_digest
+from privacy.secagg.spool import Spool
 from privacy.shamir import combine, lagrange_at_zero
 from privacy.wire import Packet
 
@@ -27,10 +25,12 @@ __all__ = ["MaskedSum"]
 class MaskedSum:
     """Collect one position's uploads, votes and shares, and open the sum."""
 
-    def __init__(self, roster: Roster, plan: Plan, bound: bytes) -> None:
+    def __init__(self, roster: Roster, plan: Plan, bound: bytes, spool: Spool) -> None:
+        """Start empty; spool: keeps the masked parts until members have verified the sum."""
         self.roster = roster
         self.plan = plan
         self.bound = bound
+        self.spool = spool
         self.headers: dict[str, say.Header] = {}
         self.raw_headers: dict[str, bytes] = {}
         self.boxes: dict[str, tuple[bytes, ...]] = {}
@@ -38,6 +38,7 @@ class MaskedSum:
         self._total: np.ndarray = np.zeros(plan.length, dtype=np.uint32 if plan.word_bits == 32 else np.uint64)
         self._shares: dict[str, dict[str, bytes]] = {}
         self._seeds: dict[str, dict[str, bytes]] = {}
+        self._self_seeds: dict[str, bytes] = {}
 
     def add(self, sender: str, header: say.Header, packet: Packet) -> None:
         """Check an upload against its header and add it to the total; a second one of a sender is refused."""
@@ -53,6 +54,7 @@ class MaskedSum:
         ]:
             raise PeerError("upload-boxes", f"the boxes of {sender} are not one for each other member")
         np.add(self._total, self.plan.from_bytes(packet.vector), out=self._total)
+        self.spool.put(sender, packet.vector)
         self.headers[sender], self.raw_headers[sender] = header, packet.signed
         self.boxes[sender] = packet.attachments
 
@@ -108,21 +110,23 @@ class MaskedSum:
         if len(holders) < self.roster.threshold or (self.lost and set(self._seeds) != set(self.survivors)):
             raise MisuseError("sum-not-ready", "a sum was opened before enough shares and seeds were there")
         weights = lagrange_at_zero([self.roster.index(holder) + 1 for holder in holders])
-        keys = []
         for owner in self.survivors:
             seed = combine([self._shares[holder][owner] for holder in holders], weights)
             if not same_bytes(self_seed_digest(self.bound, seed), self.headers[owner].self_seed_sha256):
                 raise PeerError("self-seed-hash", f"the shares that {owner} dealt do not rebuild its self seed")
-            keys.append(self_key(self.bound, seed))
-        plus, minus = self._unmatched(self._seeds)
-        apply_masks(self._total, plus, [*keys, *minus])
+            self._self_seeds[owner] = seed
+        take_off_masks(self._total, self.bound, self._self_seeds, self._seeds)
         return self._total
 
-    def _unmatched(self, seeds: Mapping[str, Mapping[str, bytes]]) -> tuple[list[bytes], list[bytes]]:
-        # A survivor added the mask it shares with a later member and took away that with an earlier one.
-        plus: list[bytes] = []
-        minus: list[bytes] = []
-        for survivor, pairs in seeds.items():
-            for dropped, seed in pairs.items():
-                (minus if survivor < dropped else plus).append(seed)
-        return plus, minus
+    def check(self, cohort_sha256: bytes) -> say.Check:
+        """Return what took the masks off, for the members that verify the opened sum."""
+        return say.Check(
+            cohort_sha256,
+            tuple(say.SelfSeed(owner, self._self_seeds[owner]) for owner in self.survivors),
+            tuple(
+                say.HeldSeed(holder, dropped, self._seeds[holder][dropped])
+                for holder in self.survivors
+                if self.lost
+                for dropped in self.lost
+            ),
+        )

@@ -135,6 +135,10 @@ class Bench:
                 return member.close(envelope, packet)
             case "certificate":
                 return member.certify(envelope, packet)
+            case "check-part":
+                member.check_part(envelope, packet)
+            case "check":
+                return member.check(envelope)
             case "ended":
                 self._note(name, member.ended(envelope, packet))
         return None
@@ -192,6 +196,15 @@ class Bench:
         self.down(self.coordinator.assemble(roster))
         assert self.coordinator.phase is Phase.READY or self.dead
 
+    def verify(self) -> np.ndarray:
+        """Open the sum, have c + 1 living members recompute it, and return it."""
+        self.coordinator.open_sum()
+        while missing := self.coordinator.missing_signatures():
+            living = [member for member in self.coordinator.verifiers() if member not in self.dead]
+            assert len(living) >= missing
+            self.down(self.coordinator.check(living[:missing]))
+        return self.coordinator.finish()
+
     def round(
         self,
         ask: bytes,
@@ -212,7 +225,7 @@ class Bench:
         self.down(self.coordinator.close())
         if self.coordinator.certifiable():
             self.down(self.coordinator.certify())
-        return self.coordinator.finish()
+        return self.verify()
 
 
 def member_of(

@@ -20,6 +20,8 @@ MESSAGES: list[say.Message] = [
     say.Consent(D, ()), say.Consent(D, (say.Share("a", D), say.Share("b", D))), say.Certificate(("a", "b"), D),
     say.Reveal((say.Share("a", D),), (say.PairSeed("b", D),)), say.Ended("done", "", OPENED),
     say.Ended("failed", "a member was lost", None), say.CatchUp(OPENED, D, 2), say.Receipt(b"{}"), say.Halt("disk"),
+    say.CheckPart("a"), say.Check(D, (say.SelfSeed("a", bytes(31)),), (say.HeldSeed("a", "b", D),)),
+    say.SumSignature(D, D),
 ]  # fmt: skip
 SIGNED = wire.SignedFields("agree", "job-1", 1, 2, "a", "coordinator", D, D, D, b"payload", bytes(64))
 

@@ -221,3 +221,45 @@ class Halt(_message.Message):
     CODE_FIELD_NUMBER: _ClassVar[int]
     code: str
     def __init__(self, code: _Optional[str] = ...) -> None: ...
+
+class CheckPart(_message.Message):
+    __slots__ = ("owner",)
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    def __init__(self, owner: _Optional[str] = ...) -> None: ...
+
+class SelfSeed(_message.Message):
+    __slots__ = ("owner", "value")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    value: bytes
+    def __init__(self, owner: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class HeldSeed(_message.Message):
+    __slots__ = ("holder", "dropped", "value")
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    holder: str
+    dropped: str
+    value: bytes
+    def __init__(self, holder: _Optional[str] = ..., dropped: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class Check(_message.Message):
+    __slots__ = ("cohort_sha256", "self_seeds", "pairs")
+    COHORT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SELF_SEEDS_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    cohort_sha256: bytes
+    self_seeds: _containers.RepeatedCompositeFieldContainer[SelfSeed]
+    pairs: _containers.RepeatedCompositeFieldContainer[HeldSeed]
+    def __init__(self, cohort_sha256: _Optional[bytes] = ..., self_seeds: _Optional[_Iterable[_Union[SelfSeed, _Mapping]]] = ..., pairs: _Optional[_Iterable[_Union[HeldSeed, _Mapping]]] = ...) -> None: ...
+
+class SumSignature(_message.Message):
+    __slots__ = ("cohort_sha256", "sum_sha256")
+    COHORT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SUM_SHA256_FIELD_NUMBER: _ClassVar[int]
+    cohort_sha256: bytes
+    sum_sha256: bytes
+    def __init__(self, cohort_sha256: _Optional[bytes] = ..., sum_sha256: _Optional[bytes] = ...) -> None: ...

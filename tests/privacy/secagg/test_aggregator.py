@@ -220,7 +220,7 @@ def test_shares_dealt_from_another_secret_do_not_open_and_end_the_position(monke
     table.up(LAST, false)
     table.down(table.coordinator.close())
     with refused("self-seed-hash", PeerError):
-        table.coordinator.finish()
+        table.verify()
     assert table.coordinator.phase is Phase.READY and table.coordinator.opened == []
     # Nobody is blamed by name of another: the next position runs over the same cohort.
     assert (table.round(ASK, PLAN, parts) == sum(parts.values())).all()
@@ -235,7 +235,7 @@ def test_a_sum_beyond_its_bound_is_not_called_opened() -> None:
     table.upload(parts, NAMES[:-1])
     table.down(table.coordinator.close())
     with refused("sum-bound", PeerError):
-        table.coordinator.finish()
+        table.verify()
     assert table.coordinator.opened == [] and table.coordinator.phase is Phase.READY
 
 

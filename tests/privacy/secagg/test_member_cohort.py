@@ -11,7 +11,7 @@ from privacy.errors import PeerError, RefusalError, VerificationError
 from privacy.secagg import binding as bind
 from privacy.secagg.standing import State
 from tests.privacy.secagg.scenes import ASK, closing, narrowed, plan_of, uploaded
-from tests.privacy.table import Bench, allow_nothing, bench, names_of, packet_of, parts_of, refused
+from tests.privacy.table import Bench, allow_nothing, bench, names_of, parts_of, refused
 
 NAMES = names_of(7)  # t = 5, c = 2, u_min = 5
 OWN = NAMES[0]
@@ -121,7 +121,7 @@ def shown(table: Bench, opened: say.Opened, **packet: object) -> None:
     """Show the first member an open of round 2 that carries this sum."""
     last, member = table.coordinator.opened[-1], table.members[OWN]
     at = Address(table.manifest.job, 1, 2, table.manifest.sha256(), member._root, bytes(32))
-    extra = {"attachments": last.headers, "vector": last.vector, **packet}
+    extra = {"attachments": last.evidence, "vector": last.vector, **packet}
     table.tell(OWN, at, say.Open(2, bytes(32), opened), **extra)  # type: ignore[arg-type]
 
 
@@ -129,8 +129,8 @@ def shown(table: Bench, opened: say.Opened, **packet: object) -> None:
 def test_a_sum_that_is_not_the_one_named_is_refused(field: str) -> None:
     table = opened_once()
     last = table.coordinator.opened[-1]
-    code = {"sum_sha256": "opened-digest", "headers_sha256": "headers-digest"}[field]
-    with refused(code, PeerError):
+    code = {"sum_sha256": "sum-signature", "headers_sha256": "headers-digest"}[field]
+    with refused(code, VerificationError if field == "sum_sha256" else PeerError):
         shown(table, replace(last.opened, **{field: bytes(32)}))  # type: ignore[arg-type]
     altered = bytes([last.vector[0] ^ 1]) + last.vector[1:]
     with refused("opened-digest", PeerError):
@@ -149,8 +149,8 @@ def test_a_sum_over_another_cohort_than_the_vote_is_refused() -> None:
     last = table.coordinator.opened[-1]
     headers = last.headers[:-1]
     fewer = replace(last.opened, survivors=last.opened.survivors[:-1], headers_sha256=bind.headers_digest(headers))
-    with refused("opened-vote", VerificationError):
-        shown(table, fewer, attachments=headers)
+    with refused("headers-digest", PeerError):
+        shown(table, fewer, attachments=(*headers, *last.signatures))
 
 
 @pytest.mark.parametrize(("field", "value"), [("position", 3), ("epoch", 2)])
@@ -172,17 +172,24 @@ def test_an_open_without_the_sum_before_it_is_refused() -> None:
         table.tell(OWN, at, say.Open(2, bytes(32), changed))
 
 
-def test_a_sum_altered_for_one_member_ends_in_masks_that_do_not_fit() -> None:
+def test_a_sum_altered_for_one_member_lacks_its_verifiers_signatures() -> None:
     table = opened_once()
     last = table.coordinator.opened[-1]
     forged = PLAN.to_bytes(PLAN.encode(parts_of(NAMES, PLAN, 9)[OWN]))
-    member = table.members[OWN]
-    downlink = table.coordinator.open(b"ask-2", PLAN)[0]
-    honest = member.receive(packet_of(downlink.message).signed)
-    lied = say.Open(2, bind.ask_digest(b"ask-2"), replace(last.opened, sum_sha256=sha256(forged)))
-    table.tell(OWN, honest.address, lied, last.headers, forged)
-    with refused("envelope-binding", PeerError):
-        member.derive(b"ask-2", PLAN)
+    lied = replace(last.opened, sum_sha256=sha256(forged))
+    with refused("sum-signature", VerificationError):
+        shown(table, lied, vector=forged)
+    with refused("sum-unverified", VerificationError):
+        shown(table, lied, vector=forged, attachments=last.headers)
+
+
+def test_a_sum_that_one_member_too_few_verified_is_refused() -> None:
+    table = opened_once()
+    last = table.coordinator.opened[-1]
+    with refused("sum-unverified", VerificationError):
+        shown(table, last.opened, attachments=(*last.headers, *last.signatures[1:]))
+    with refused("sum-signature", VerificationError):
+        shown(table, last.opened, attachments=(*last.headers, *last.signatures[1:], last.signatures[-1]))
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def test_an_old_open_is_not_taken_in_the_next_round() -> None:
         table.members[name].derive(ASK, PLAN)
     table.upload(parts)
     table.down(table.coordinator.close())
-    table.coordinator.finish()
+    table.verify()
     with refused("position-order", PeerError):
         table.answer(OWN, first[0].message)
 
@@ -235,7 +235,7 @@ def test_a_bad_box_keeps_all_shares_back_and_blames(tamper: str) -> None:
     # The vote stands, and the others' shares open the sum.
     table.up(OWN, outgoing)
     table.down(each for each in downlinks if each.to != OWN)
-    assert (table.coordinator.finish() == sum(parts.values())).all()
+    assert (table.verify() == sum(parts.values())).all()
 
 
 # -- consent and certificate -------------------------------------------------------------------------------------------
