@@ -23,7 +23,7 @@ from creditmesh_demo.room_folder import RoomFolder, read_schema
 from creditmesh_demo.rows_file import read_rows
 from creditmesh_demo.run_files import count_log_events, read_job, read_sent
 from creditmesh_demo.run_record import RunRecord, Timing
-from privacy.errors import InputError
+from privacy.errors import InputError, RefusalError
 from risk.table import Table
 
 __all__ = ["Kill", "Plan", "launch"]
@@ -84,12 +84,13 @@ def launch(plan: Plan, screen: Screen) -> int:
             if first_result_s is None and record.state == "done":
                 first_result_s = time.monotonic() - plan.launched
         screen.working("checking every sum and writing the report")
+        ended = children.ended()
         children.stop()
     checks = [check_sums(found.record, tables) for found in judged]
     # The page's drawing library is large: what the rows took goes back to the system before it is loaded.
     demo.forget_rows()
     tables.clear()
-    return _conclude(plan, screen, _Facts(run, checks, children, first_result_s, started), judged)
+    return _conclude(plan, screen, _Facts(run, checks, children, ended, first_result_s, started), judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class _Facts:
     run: RunFolders
     checks: list[SelfCheck]
     children: Children
+    ended: list[str]
     first_result_s: float | None
     started: datetime
 
@@ -129,7 +131,7 @@ def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -
     wrong = [f"WRONG: {check.different} of {check.sums} sums of {check.recipe} differ from the plain sums"
              for check in checks if check.different]  # fmt: skip
     failed = [f"{job.recipe} failed: {job.reason}" for job in record.jobs if job.state != "done"]
-    screen.finished(plan.out, report, [*failed, *wrong, *_checked(checks)])
+    screen.finished(plan.out, report, [*failed, *facts.ended, *wrong, *_checked(checks)])
     return 1 if failed or wrong else 0
 
 
@@ -241,7 +243,7 @@ class _Demo:
     def _check_alive(self, *, started: bool) -> None:
         """Raise if the coordinator is gone, or if a node ended before the first job had begun."""
         if self._coordinator.exit_code is not None:
-            raise InputError("coordinator-gone", f"the coordinator ended: {self._coordinator.last_words()}")
+            raise RefusalError("coordinator-gone", f"the coordinator ended: {self._coordinator.last_words()}")
         for member, child in self._nodes.items():
             if child.exit_code is not None and not started:
                 raise InputError("node-start", f"{member}: {child.last_words() or 'its node ended'}")

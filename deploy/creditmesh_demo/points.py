@@ -134,7 +134,7 @@ def _interval(cuts: Sequence[float], place: int) -> tuple[str, str]:
     low = _number(cuts[place - 1])
     if place == len(cuts):
         return f"{low} or more", f"{low} 及以上"
-    return f"{low} to below {_number(cuts[place])}", f"{low} 至 {_number(cuts[place])}（不含）"
+    return f"{low} to {_number(cuts[place])}", f"{low} 至 {_number(cuts[place])}"
 
 
 def _number(value: float) -> str:

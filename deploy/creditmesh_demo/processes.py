@@ -102,6 +102,14 @@ class Children:
         self._children.append(child)
         return child
 
+    def ended(self) -> list[str]:
+        """Return a line about every child that has ended although nobody stopped it."""
+        return [
+            f"the process of {child.name} ended: {child.last_words() or _fate(child.exit_code)}"
+            for child in self._children
+            if child.exit_code is not None
+        ]
+
     def measure(self) -> None:
         """Note every living child's peak memory."""
         for child in self._children:
@@ -148,6 +156,12 @@ def peak_memory(pid: int) -> int | None:
         return None
     line = next((line for line in text.splitlines() if line.startswith("VmHWM:")), None)
     return None if line is None else int(line.split()[1]) * 1024
+
+
+def _fate(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
 
 
 def _kill_group(pid: int) -> None:

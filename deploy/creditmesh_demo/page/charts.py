@@ -52,14 +52,14 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 10,
 }
-WIDTH_IN = 6.4
+WIDTH_IN = 5.4
 
 plt.rcParams.update(STYLE)
 
 
 def gain(rows: Sequence[BankRow], language: Language) -> str:
     """Draw each bank's own, network and mixed AUC on its own customers, one line a bank."""
-    figure, axes = _figure(0.38 * len(rows) + 1.1)
+    figure, axes = _figure(0.34 * len(rows) + 1.1)
     places = np.arange(len(rows))[::-1]
     for place, row in zip(places, rows, strict=True):
         known = [row.figures[key] for key in ("auc_own", "auc_network", "auc_mixed") if row.figures[key] is not None]
@@ -78,7 +78,7 @@ def gain(rows: Sequence[BankRow], language: Language) -> str:
 
 def market(rows: Sequence[BankRow], network: float | None, language: Language) -> str:
     """Draw every bank's own model on the whole market beside the network's model."""
-    figure, axes = _figure(0.38 * len(rows) + 1.1)
+    figure, axes = _figure(0.34 * len(rows) + 1.1)
     places = np.arange(len(rows))[::-1]
     own = [row.figures["auc_own_market"] for row in rows]
     points = [(value, place) for value, place in zip(own, places, strict=True) if value is not None]
@@ -98,7 +98,7 @@ def market(rows: Sequence[BankRow], network: float | None, language: Language) -
 def waterfall(start: int, applicant: Applicant, language: Language) -> str:
     """Draw the score as the starting points plus one step per dimension."""
     parts, score = applicant.parts, applicant.score
-    figure, axes = _figure(3.3)
+    figure, axes = _figure(3.0)
     axes.grid(axis="x", visible=False)
     levels = np.concatenate([[start], start + np.cumsum([points for _, points in parts])])
     low = min(int(levels.min()), score) - 14
@@ -127,7 +127,7 @@ def waterfall(start: int, applicant: Applicant, language: Language) -> str:
 
 def roc(curves: Sequence[tuple[str, Curves]], language: Language) -> str:
     """Draw the share of bads caught against the share of goods turned away, as the cut-off moves."""
-    figure, axes = _figure(4.2)
+    figure, axes = _figure(3.7)
     axes.plot([0, 1], [0, 1], color="#9aa3af", linewidth=1, linestyle=(0, (2, 2)))
     for (recipe, curve), (colour, dashes) in zip(curves, RECIPE_STYLES, strict=False):
         look = {"color": colour, "linestyle": dashes, "linewidth": 2}
@@ -139,7 +139,7 @@ def roc(curves: Sequence[tuple[str, Curves]], language: Language) -> str:
 
 def ks(curve: Curves, language: Language) -> str:
     """Draw both cumulative shares against the share of applicants, worst first, and mark their largest distance."""
-    figure, axes = _figure(4.2)
+    figure, axes = _figure(3.7)
     caught, refused = curve.bads_share, curve.goods_share
     share = (caught * curve.bads + refused * (curve.rows - curve.bads)) / curve.rows
     axes.plot(share, caught, color=COLOURS["mixed"], linewidth=2, label=say("bads_cumulative", language))
@@ -156,7 +156,7 @@ def ks(curve: Curves, language: Language) -> str:
 
 def calibration(curves: Sequence[tuple[str, Curves]], language: Language) -> str:
     """Draw the observed bad rate against the predicted PD, with 95 % Wilson intervals."""
-    figure, axes = _figure(4.2)
+    figure, axes = _figure(3.7)
     tops = [float(np.max(np.maximum(curve.group_pd, curve.group_observed))) for _, curve in curves]
     top = max(tops, default=1.0) * 1.12
     axes.plot([0, top], [0, top], color="#9aa3af", linewidth=1, linestyle=(0, (2, 2)))
@@ -174,7 +174,7 @@ def calibration(curves: Sequence[tuple[str, Curves]], language: Language) -> str
 
 def traffic(banks: Sequence[str], sent: Mapping[str, Mapping[str, int]], language: Language) -> str:
     """Draw each bank's sent bytes stacked by reason; sent maps a text key to bytes by bank."""
-    figure, axes = _figure(0.38 * len(banks) + 1.5)
+    figure, axes = _figure(0.34 * len(banks) + 1.5)
     places = np.arange(len(banks))[::-1]
     left = np.zeros(len(banks))
     shades = ("#1f5fbf", "#5b8bd6", "#0f766e", "#58a69e", "#b45309", "#d99a5b", "#7c3aed", "#8a8f98")

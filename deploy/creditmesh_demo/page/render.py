@@ -31,6 +31,7 @@ def render(view: RunView, drawings: Mapping[str, Any]) -> str:
     environment.filters["f"] = lambda pattern, value: pattern.format(value)
     environment.filters["groups"] = _groups
     environment.filters["signed"] = signed
+    environment.filters["change"] = lambda value: f"{value + 0.0:+.3f}".replace("-0.000", "0.000").replace("-", "−")
     environment.filters["breakable"] = _breakable
     done = _done(view)
     lead = done[0] if done else None
