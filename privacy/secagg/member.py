@@ -202,12 +202,7 @@ class Member:
         cohort = bind.cohort_digest(at.bound, message.survivors, message.headers_sha256)
         at.survivors, at.cohort, at.headers_sha256 = message.survivors, cohort, message.headers_sha256
         shares = self._shares(at) if message.survivors == epoch.roster.members else ()
-        record = {
-            "position": at.number,
-            "ask_sha256": self.history.ask_sha256.hex(),
-            "cohort_sha256": cohort.hex(),
-            "cohort": self._bitmap(message.survivors),
-        }
+        record = {"ask_sha256": self.history.ask_sha256.hex(), **self._cohort_record(at)}
         outgoing, _ = self._outgoing(
             say.Consent(cohort, shares), self._address(self._root, at.number, at.bound), "vote", record
         )
@@ -231,8 +226,7 @@ class Member:
         )
         keys = self._require(at.keys)
         reveal = say.Reveal(self._shares(at), tuple(say.PairSeed(member, keys.mask[member]) for member in lost))
-        record = {"position": at.number, "cohort_sha256": at.cohort.hex(), "cohort": self._bitmap(at.survivors)}
-        outgoing, _ = self._outgoing(reveal, here, "share", record)
+        outgoing, _ = self._outgoing(reveal, here, "share", self._cohort_record(at))
         self.state = State.REVEALED
         return outgoing
 
@@ -253,8 +247,7 @@ class Member:
             raise PeerError("check-cohort", "a check is for another cohort than the one we voted for")
         signature = say.SumSignature(at.cohort, sha256(self._require(at.check).open(message)))
         at.check = None
-        record = {"position": at.number, "cohort_sha256": at.cohort.hex(), "cohort": self._bitmap(at.survivors)}
-        return self._outgoing(signature, here, "signed", record)[0]
+        return self._outgoing(signature, here, "signed", self._cohort_record(at))[0]
 
     # -- end and return --------------------------------------------------------------------------------------------
 
@@ -377,8 +370,9 @@ class Member:
     def _plan(self) -> Plan:
         return self._require(self._require(self._at).plan)
 
-    def _bitmap(self, survivors: tuple[str, ...]) -> str:
-        return "".join("1" if seat.member in survivors else "0" for seat in self.manifest.seats)
+    def _cohort_record(self, at: Position) -> dict[str, object]:
+        cohort = "".join("1" if seat.member in at.survivors else "0" for seat in self.manifest.seats)
+        return {"position": at.number, "cohort_sha256": at.cohort.hex(), "cohort": cohort}
 
     def _outgoing(
         self,
