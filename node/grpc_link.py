@@ -101,9 +101,6 @@ class GrpcLink:
         random = SystemRandom()
         settings = self._settings
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        cancelled_before = task.cancelling()
         failures, said = 0, ""
         while True:
             self._up_since = None
@@ -111,9 +108,6 @@ class GrpcLink:
                 reason = await self._keep_stream()
             finally:
                 self._wake.clear()
-            # A call that ends in the moment of our cancellation can hide it, and we would dial again.
-            if task.cancelling() > cancelled_before:
-                raise asyncio.CancelledError
             if self._up_since is not None:
                 said = ""
                 if loop.time() - self._up_since > settings.lost_after_s:

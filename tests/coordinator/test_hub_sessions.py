@@ -55,8 +55,8 @@ def test_a_silent_member_is_gone_and_one_with_heartbeats_is_not(room: Room) -> N
     async def test() -> None:
         settings = room.hub_settings(heartbeat_s=0.02, lost_after_s=0.4)
         async with HubDiary(settings) as hub, dial_two(room, hub.port) as (silent, living):
-            await silent.greet()
             await living.greet(member="bank-b")
+            await silent.greet()
             while not hub.of("leave"):
                 # The hub's heartbeats set the pace of ours.
                 assert (await living.read()).WhichOneof("frame") == "heartbeat"
@@ -83,6 +83,19 @@ def test_a_member_that_takes_nothing_loses_its_session_and_the_hub_its_memory(ro
             async with dial(room, hub.port) as again:
                 named = {"coordinator_boot": first.boot, "session": first.session}
                 assert (await again.greet(**named)).fresh
+
+    run(test)
+
+
+def test_a_message_does_not_wait_for_the_next_heartbeat(room: Room) -> None:
+    async def test() -> None:
+        async with HubDiary(room.hub_settings(heartbeat_s=600.0)) as hub, dial(room, hub.port) as peer:
+            await peer.greet()
+            hub.hub.send("bank-a", b"first")
+            assert (await peer.read()).chunk.data == b"first"
+            # The writer sleeps by now: it has written all there was.
+            hub.hub.send("bank-a", b"second")
+            assert (await peer.read()).chunk.data == b"second"
 
     run(test)
 

@@ -270,6 +270,21 @@ def test_a_message_before_the_first_session_is_dropped(room: Room) -> None:
     run(test)
 
 
+def test_a_message_does_not_wait_for_the_next_heartbeat(room: Room) -> None:
+    async def test() -> None:
+        async with (
+            HubDiary(room.hub_settings(heartbeat_s=600.0)) as hub,
+            LinkDiary(room.link_settings(hub.port, heartbeat_s=600.0)) as link,
+        ):
+            await link.until("up")
+            for number in range(3):
+                # The writer sleeps by now: it has written all there was.
+                await link.link.send(bytes([number]))
+                await hub.until("message", number + 1)
+
+    run(test)
+
+
 def test_a_message_that_waits_for_room_is_dropped_with_its_session(room: Room) -> None:
     async def take_nothing(script: Script) -> None:
         await script.read()
