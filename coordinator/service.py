@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,7 @@ from coordinator.journal_line import say
 from coordinator.keys_file import CoordinatorKeys, read_keys
 from coordinator.link import HubSettings
 from coordinator.log_store import LOG_ORIGIN, LogSettings, LogStore, load_log_key
-from coordinator.outcome import write_whole
+from coordinator.outcome import Ending, write_outcome, write_whole
 from coordinator.presence import Presence
 from coordinator.receipt import ReceiptDesk
 from coordinator.store import Store
@@ -33,6 +34,7 @@ __all__ = ["SOFTWARE", "run"]
 
 SOFTWARE = "creditmesh-coordinator/0.1.0"
 _POLL_S = 0.2
+_PATIENCE_S = 1.0
 
 
 def run(config: CoordinatorConfig) -> int:
@@ -44,14 +46,15 @@ async def _serve(config: CoordinatorConfig) -> int:
     keys = read_keys(config, datetime.now(UTC))
     boot = os.urandom(32)
     store = Store(config.storage.url)
-    for job in store.fail_unfinished("the coordinator was restarted while this job ran; submit it again"):
-        say("job_ended", job=job, state="failed", reason="the coordinator was restarted")
+    _fail_unfinished(config, store)
     log = _open_log(config, boot)
     try:
-        return await _Service(config, keys, store, log, boot).run()
+        code = await _Service(config, keys, store, log, boot).run()
     finally:
         log.close()
         store.close()
+    await _leave_threads(code)
+    return code
 
 
 class _Service:
@@ -131,8 +134,8 @@ class _Service:
     def _identities(self) -> dict[str, bytes]:
         return {member.id: bytes.fromhex(member.identity) for member in self._members.values()}
 
-    def _on_join(self, member: str, boot: bytes, _fresh: bool) -> None:
-        self._presence.join(member, boot)
+    def _on_join(self, member: str, boot: bytes, fresh: bool) -> None:
+        self._presence.join(member, boot, fresh)
         say("member_connected", member=member)
         self._wake()
 
@@ -149,11 +152,29 @@ class _Service:
             self._clerk.wake()
 
 
+def _fail_unfinished(config: CoordinatorConfig, store: Store) -> None:
+    """Bring jobs that an earlier process left behind to their final state."""
+    reason = "the coordinator was restarted while this job ran; submit it again"
+    for name in store.fail_unfinished(reason):
+        job = store.job(name)
+        seconds = ((job.ended or job.created) - job.created) / 1e6
+        write_outcome(config.state.dir, store, Ending(name, job.recipe, "failed", reason, seconds), None, None)
+        say("job_ended", job=name, state="failed", reason="the coordinator was restarted")
+
+
 def _open_log(config: CoordinatorConfig, boot: bytes) -> LogStore:
     author = Author(LOG_ORIGIN, boot, Actor("service", "coordinator", "coordinator", "process"))
     config_sha256 = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
     signer = load_log_key(config.state.dir, LOG_ORIGIN)
     return LogStore(LogSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock))
+
+
+async def _leave_threads(code: int) -> None:
+    """End the process here if a thread still computes: it cannot be told to stop, and the interpreter would wait."""
+    ending = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
+    if not (await asyncio.wait([ending], timeout=_PATIENCE_S))[0]:
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _clock() -> Instant:

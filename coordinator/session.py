@@ -203,14 +203,15 @@ class JobSession:
         self._recoveries += 1
         if self._recoveries > _MOST_RECOVERIES:
             raise RefusalError("recoveries-exhausted", f"members were lost {_MOST_RECOVERIES} times in one job")
-        lost = self._lost(self._desk.now())
+        lost = self._lost(self._desk.now()) & set(self._standing.members)
         if lost:
             await self._event("job-paused", {"lost": sorted(lost), "rejoin_s": self.manifest.rejoin_s})
             await self._await_return(lost)
+        # A line that breaks for a moment is no loss: whoever was heard lately is called to the new epoch.
         gone = {
             member
             for member in self._standing.members
-            if member in self._banned or not self._presence.is_here(member, self._desk.now())
+            if member in self._banned or self._presence.is_silent(member, self._desk.now())
         }
         remaining = [member for member in self._standing.members if member not in gone]
         if gone:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from functools import partial
@@ -38,7 +39,7 @@ __all__ = ["SOFTWARE", "run"]
 
 SOFTWARE = "creditmesh-node/0.1.0"
 _BOOT_BYTES = 16
-_PATIENCE_S = 3.0
+_PATIENCE_S = 1.5
 
 
 def run(config: NodeConfig) -> int:
@@ -52,29 +53,30 @@ async def _serve(config: NodeConfig) -> int:
     store = _open_store(config, boot)
     try:
         bank = _bank(config, keys, store)
-        inbox: asyncio.Queue[bytes] = asyncio.Queue()
-        down: list[str] = []
+        inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
 
         def on_up(_peer: bytes, fresh: bool) -> None:
             say("connected")
             if fresh:
-                session.forget("the coordinator was restarted")
+                inbox.put_nowait(None)
 
         def on_down(reason: str) -> None:
-            down.append(reason)
             say("disconnected", reason=reason)
 
         events = LinkEvents(inbox.put_nowait, on_up, on_down)
         settings = GateSettings(config.member.id, COORDINATOR, VerifierKey.parse(keys.peers.coordinator_log), boot)
         gate = Gate(settings, store, grpc_link(_link_settings(config, keys), boot[:_BOOT_BYTES], events))
         session = Session(bank, gate)
-        return await _until_stopped(gate, session, inbox)
+        code = await _until_stopped(gate, session, inbox)
     finally:
         store.close()
         say("stopped", state=str(state.name))
+    await _leave_threads(code)
+    return code
 
 
-async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[bytes]") -> int:
+async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[bytes | None]") -> int:
+    """Run until a signal comes or something fails; None in the inbox stands for a new process of the coordinator."""
     loop, code = asyncio.get_running_loop(), 0
     stop = asyncio.Event()
 
@@ -88,7 +90,11 @@ async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[byt
 
     async def take() -> None:
         while True:
-            await session.take(await inbox.get())
+            raw = await inbox.get()
+            if raw is None:
+                await session.forget("the coordinator was restarted")
+            else:
+                await session.take(raw)
 
     tasks = [asyncio.create_task(gate.run()), asyncio.create_task(take()), asyncio.create_task(stop.wait())]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -99,6 +105,14 @@ async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[byt
     for task in done:
         task.result()
     return code
+
+
+async def _leave_threads(code: int) -> None:
+    """End the process here if a thread still trains: it cannot be told to stop, and the interpreter would wait."""
+    ending = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
+    if not (await asyncio.wait([ending], timeout=_PATIENCE_S))[0]:
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _open_store(config: NodeConfig, boot: bytes) -> RecordStore:

@@ -84,11 +84,14 @@ class Session:
         except RiskError as error:
             await self._stop(job, PeerError(error.code, error.message))
 
-    def forget(self, reason: str) -> None:
-        """Drop the running job: the coordinator's process that ran it is gone."""
+    async def forget(self, reason: str) -> None:
+        """Drop the running job: the session that it ran in is gone; a coordinator that lives may call again.
+
+        Called in turn with `take`: what computes in a thread would not bear to be dropped under it.
+        """
         if self._seat:
             say("job_dropped", job=self._seat.member.manifest.job, reason=reason)
-            self._drop()
+            await self._leave(self._seat, "failed")
 
     async def _handle(self, envelope: Envelope, packet: Packet) -> None:
         message = envelope.message
@@ -157,27 +160,37 @@ class Session:
     async def _charter(self, envelope: Envelope, message: msg.Charter) -> None:
         manifest = self._manifest(envelope, message.manifest)
         offered = self._offers.pop(manifest.job, None)
+        try:
+            self._check_charter(manifest, offered)
+            seat = await asyncio.to_thread(
+                Seat, manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest)
+            )
+        except (PeerError, RefusalError, RiskError) as error:
+            # Told at once: nobody waits for a set-up that will not come.
+            await self._reply(manifest, msg.Halt(error.code))
+            raise
+        self._bank.usage.join(manifest.job, manifest.roster.members)
+        self._seat = seat
+        say("job_started", job=manifest.job, recipe=manifest.recipe, members=len(manifest.seats))
+
+    def _check_charter(self, manifest: Manifest, offered: Manifest | None) -> None:
+        """Decide on the final roster: its thresholds are not those of the offer."""
         if manifest.job in self._over or self._seat is not None:
             raise PeerError("charter-again", f"job {manifest.job} is over at this node, or another one is running")
         if offered is not None and offered.seated(manifest.roster).encode() != manifest.encode():
             raise PeerError("manifest-changed", "the manifest differs from the offer in more than its roster")
-        if offered is None:
-            self._decide(manifest)
+        self._decide(manifest)
         missing = self._bank.usage.missing_from(manifest.roster.members)
         if missing:
             self._bank.rules.may_exclude(missing)
-        self._bank.usage.join(manifest.job, manifest.roster.members)
-        self._seat = await asyncio.to_thread(
-            Seat, manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest)
-        )
-        say("job_started", job=manifest.job, recipe=manifest.recipe, members=len(manifest.seats))
 
     def _decide(self, manifest: Manifest) -> None:
         check_manifest(manifest, self._bank.pins)
         if self._bank.rules.own not in manifest.roster:
             raise PeerError("seat-missing", f"job {manifest.job} has no seat for this bank")
         target = self._bank.rows[1].target
-        refusal = self._bank.permit.decide(offer_of(manifest, len(target), int(target.sum())), self._bank.usage.spent)
+        spent = self._bank.usage.spent_before(manifest.job)
+        refusal = self._bank.permit.decide(offer_of(manifest, len(target), int(target.sum())), spent)
         if refusal:
             raise refusal
 
@@ -194,24 +207,25 @@ class Session:
         await self._feed(seat, seat.member.ended(envelope, packet))
         if message.state == "done" and not seat.replay.done:
             raise PeerError("ended-early", "the job is called done before its last round")
-        await asyncio.to_thread(self._bank.write, message.state if seat.replay.done else "failed", seat)
+        self._over.add(manifest.job)
+        await self._leave(seat, "done" if message.state == "done" else "failed")
         say("job_ended", job=manifest.job, state=message.state, reason=message.reason)
-        self._drop()
 
     async def _stop(self, job: str, error: PrivacyError) -> None:
         say("job_refused", job=job, code=error.code, reason=error.message)
         seat = self._seat
-        if seat and seat.member.manifest.job == job and seat.member.state is not State.ENDED:
-            outgoing = seat.member.halt(error.code)
-            await asyncio.to_thread(self._bank.write, "refused", seat)
-            self._drop()
-            await self._gate.send(outgoing)
+        if seat and seat.member.manifest.job == job:
+            outgoing = None if seat.member.state is State.ENDED else seat.member.halt(error.code)
+            self._over.add(job)
+            await self._leave(seat, "refused")
+            if outgoing:
+                await self._gate.send(outgoing)
 
-    def _drop(self) -> None:
-        if self._seat:
-            self._over.add(self._seat.member.manifest.job)
-            self._seat.close()
+    async def _leave(self, seat: Seat, how: str) -> None:
+        """Write how the job ended here, and be free for the next one."""
         self._seat = None
+        await asyncio.to_thread(self._bank.write, how, seat)
+        seat.close()
 
     # -- small parts -------------------------------------------------------------------------------------------------
 

@@ -21,8 +21,8 @@ __all__ = ["Usage", "allow_exclusion", "load_usage"]
 class Usage:
     """The use of one dataset (named by the digest of its file and dictionary).
 
-    jobs: ids of exact jobs joined. members: everyone who ever sat in one of them. excluded: those left behind, in the
-    order of events.
+    jobs: ids of exact jobs joined. members: everyone who sat in one of them and was not left behind since. excluded:
+    those left behind, in the order of events.
     """
 
     path: Path
@@ -36,24 +36,29 @@ class Usage:
         """Return the counts that the permit decides on."""
         return Spent(exact_jobs=len(self.jobs), exclusions=len(self.excluded))
 
+    def spent_before(self, job: str) -> Spent:
+        """Return the same without this job: a node that comes back to it does not join a second one."""
+        return Spent(exact_jobs=len(self.jobs) - (job in self.jobs), exclusions=len(self.excluded))
+
     def left_behind(self, lost: frozenset[str]) -> frozenset[str]:
-        """Return those of `lost` who sat in an earlier job and are not excluded yet."""
-        known = {member for event in self.excluded for member in event}
-        return lost - known
+        """Return those of `lost` who sat in a job and were not left behind since."""
+        return lost & self.members
 
     def missing_from(self, roster: tuple[str, ...]) -> frozenset[str]:
-        """Return earlier members that a roster lacks and that are not excluded yet."""
-        return self.left_behind(frozenset(self.members - set(roster)))
+        """Return earlier members that a roster lacks and that are not left behind yet."""
+        return frozenset(self.members - set(roster))
 
     def exclude(self, lost: frozenset[str]) -> None:
-        """Note one exclusion, durably."""
+        """Note one exclusion, durably; who sits in a later job again can be left behind again, which counts anew."""
         self.excluded.append(sorted(lost))
+        self.members -= lost
         self._write()
 
     def join(self, job: str, roster: tuple[str, ...]) -> None:
-        """Note that an exact job with this roster was joined, durably."""
-        if job not in self.jobs:
-            self.jobs.append(job)
+        """Note that an exact job with this roster was joined, durably; coming back to it changes nothing."""
+        if job in self.jobs:
+            return
+        self.jobs.append(job)
         self.members |= set(roster)
         self._write()
 
@@ -66,6 +71,9 @@ class Usage:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
 
 def allow_exclusion(usage: Usage, permit: Permit, lost: frozenset[str]) -> None:
