@@ -28,6 +28,7 @@ from node.session import Bank, Session
 from node.source import read_dictionary, read_table
 from node.usage import allow_exclusion, load_usage
 from privacy.envelope import COORDINATOR
+from privacy.errors import PrivacyError, RefusalError
 from privacy.log.instant import Instant
 from privacy.log.note import VerifierKey
 from privacy.log.record import Actor, Author, Entry
@@ -151,6 +152,7 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         rows=(dictionary, table),
         past_votes=partial(_past_votes, store),
         decided=partial(_decided, store),
+        alarmed=partial(_alarmed, store),
         write=partial(_write, config.state.dir, store),
     )
 
@@ -199,6 +201,17 @@ def _decided(store: RecordStore, manifest: Manifest, reason: str) -> None:
         "approvers": ["permit"],
     }
     store.defer([Entry("job.decided", body, manifest.purpose, manifest.job)])
+
+
+def _alarmed(store: RecordStore, job: str, error: PrivacyError) -> None:
+    """Record why this bank refused the coordinator; it rides on the commit of the halt that follows."""
+    refused = isinstance(error, RefusalError)
+    body = {
+        "class": "blocked" if refused else "mismatch",
+        "severity": "high" if refused else "critical",
+        "evidence": f"{error.code}: {error.message}"[:512],
+    }
+    store.defer([Entry("alarm.raised", body, "operations", job)])
 
 
 def _past_votes(store: RecordStore, manifest: Manifest) -> dict[int, Vote]:

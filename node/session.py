@@ -46,7 +46,7 @@ class Bank:
     """What a session works with; `rules` carry the identity and the pinned coordinator.
 
     past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records
-    `job.decided`. write: writes the result of a job that ended in a state.
+    `job.decided`, alarmed `alarm.raised` for a job and the error that refused it. write: writes the result of a job that ended in a state.
     """
 
     rules: MemberRules
@@ -56,6 +56,7 @@ class Bank:
     rows: tuple[Dictionary, Table]
     past_votes: Callable[[Manifest], dict[int, Vote]]
     decided: Callable[[Manifest, str], None]
+    alarmed: Callable[[str, PrivacyError], None]
     write: Callable[[str, Seat], None]
 
 
@@ -213,6 +214,7 @@ class Session:
 
     async def _stop(self, job: str, error: PrivacyError) -> None:
         say("job_refused", job=job, code=error.code, reason=error.message)
+        self._bank.alarmed(job, error)
         seat = self._seat
         if seat and seat.member.manifest.job == job:
             outgoing = None if seat.member.state is State.ENDED else seat.member.halt(error.code)
