@@ -45,8 +45,9 @@ class Exit(Protocol):
 class Bank:
     """What a session works with; `rules` carry the identity and the pinned coordinator.
 
-    past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records
-    `job.decided`, alarmed `alarm.raised` for a job and the error that refused it. write: writes the result of a job that ended in a state.
+    past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records `job.decided`,
+    with the reason of a refusal. alarmed: records `alarm.raised` for a job and the error that refused it. write: writes
+    the result of a job that ended in a state.
     """
 
     rules: MemberRules
