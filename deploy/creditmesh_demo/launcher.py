@@ -125,13 +125,14 @@ def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -
     # Drawing comes before the report is closed, because the memory that it takes is part of what the report says.
     drawings = draw(run_view(record, judged, checks, report_document(record, judged, timing())))
     report = report_document(record, judged, timing())
-    page = render(run_view(record, judged, checks, report), drawings)
+    view = run_view(record, judged, checks, report)
+    page = render(view, drawings)
     (plan.out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (plan.out / "report.html").write_text(page, encoding="utf-8")
     wrong = [f"WRONG: {check.different} of {check.sums} sums of {check.recipe} differ from the plain sums"
              for check in checks if check.different]  # fmt: skip
     failed = [f"{job.recipe} failed: {job.reason}" for job in record.jobs if job.state != "done"]
-    screen.finished(plan.out, report, [*failed, *facts.ended, *wrong, *_checked(checks)])
+    screen.finished(plan.out, report, view.verifiers, [*failed, *facts.ended, *wrong, *_checked(checks)])
     return 1 if failed or wrong else 0
 
 

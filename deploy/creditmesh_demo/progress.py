@@ -4,7 +4,7 @@ It reads a job's events and decides nothing. Theory: on a screen one line moves;
 recipe becomes one line, so a log stays readable and short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,11 @@ class Screen:
         )
         self._console.print(table)
 
-    def finished(self, out: Path, report: dict[str, Any], problems: Sequence[str]) -> None:
-        """Print where everything is and what a reader must know before trusting it."""
+    def finished(self, out: Path, report: Mapping[str, Any], verifiers: int, problems: Sequence[str]) -> None:
+        """Print where everything is and what a reader must know before trusting it.
+
+        verifiers: members that at least recomputed and signed each sum; problems: lines to print as they are.
+        """
         self.rest()
         privacy, timing = report["privacy"], report["timing"]
         memory = timing["peak_rss_bytes_total"]
@@ -111,10 +114,9 @@ class Screen:
             f"{privacy['sums']} secure sums, at least {privacy['smallest_cohort']} banks in each; "
             f"{timing['total_s']:.1f} s in all" + (f", {memory / 1e6:,.0f} MB over all processes" if memory else "")
         )
-        self.say(
-            "Sums are not yet verified by members: the coordinator is trusted to add correctly. "
-            "No differential privacy: the sums are exact."
-        )
+        checked = f"Every sum was recomputed and signed by at least {verifiers} members. "
+        trusted = "Sums are not yet verified by members: the coordinator is trusted to add correctly. "
+        self.say((checked if verifiers else trusted) + "No differential privacy: the sums are exact.")
         for problem in problems:
             self.say(problem)
         self.say(f"report: {out / 'report.html'}\ncheck:  creditmesh-audit verify {out / 'coordinator'}")

@@ -21,11 +21,19 @@ from risk.table import Table
 
 __all__ = ["Judged", "check_sums", "judge_job", "report_document", "run_view", "sent_by_reason"]
 
-REASONS = ("setup", "sketch", "counts", "training", "measuring", "halves", "consent", "other")
+REASONS = ("setup", "sketch", "counts", "training", "measuring", "halves", "consent", "verifying", "other")
 NETWORK_FIGURES = ("auc", "ks", "brier", "ece")
 MASKED = "secagg.upload"
-SMALL_KINDS = {"accept": "setup", "decline": "setup", "setup": "setup", "agree": "setup", "consent": "consent",
-               "reveal": "consent"}  # fmt: skip
+VERIFIED = "secagg.sum-signature"
+SMALL_KINDS = {
+    "secagg.accept": "setup",
+    "secagg.decline": "setup",
+    "secagg.setup": "setup",
+    "secagg.agree": "setup",
+    "secagg.consent": "consent",
+    "secagg.reveal": "consent",
+    VERIFIED: "verifying",
+}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -105,6 +113,7 @@ def run_view(
         applicant=compose_applicant(card) if card else None,
         sent=sent_by_reason(run),
         checks=tuple(checks),
+        verifiers=_verifiers(run),
         excluded=tuple(dict.fromkeys(member for job in run.jobs for member in job.excluded)),
     )
 
@@ -115,12 +124,21 @@ def sent_by_reason(run: RunRecord) -> dict[str, dict[str, int]]:
     measured = {job.job: _last_measurement(job) for job in run.jobs}
     sent: dict[str, dict[str, int]] = {reason: {} for reason in REASONS}
     for message in run.sent:
-        reason = SMALL_KINDS.get(message.kind.removeprefix("secagg."), "other")
+        reason = SMALL_KINDS.get(message.kind, "other")
         if message.kind == MASKED and message.round is not None:
             reason = _reason(names.get((message.job, message.round), ""), message.round > measured[message.job])
         by_bank = sent[reason]
         by_bank[message.bank] = by_bank.get(message.bank, 0) + message.size
     return {reason: by_bank for reason, by_bank in sent.items() if by_bank}
+
+
+def _verifiers(run: RunRecord) -> int:
+    """Return how many members at least signed, after recomputing it, each opened sum; 0 if any was signed by nobody."""
+    signed: dict[tuple[str, int | None], set[str]] = {}
+    for message in run.sent:
+        if message.kind == VERIFIED:
+            signed.setdefault((message.job, message.round), set()).add(message.bank)
+    return min((len(signed.get((job.job, entry.number), ())) for job in run.jobs for entry in job.rounds), default=0)
 
 
 def _reason(name: str, after_measuring: bool) -> str:

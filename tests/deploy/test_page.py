@@ -107,6 +107,14 @@ def test_page_says_what_is_not_protected(page: str) -> None:
     assert "creditmesh-audit verify nodes/city_bank" in page
 
 
+def test_page_says_who_verified_the_sums(view: RunView) -> None:
+    verified = dataclasses.replace(view, verifiers=2)
+    shown = render(verified, draw(verified))
+
+    assert "recomputed and signed by at least 2 of the members" in shown and "至少 2 家成员重新计算并签名" in shown
+    assert "not yet verified" not in shown
+
+
 def test_drawings_and_tables_are_there(page: str, view: RunView) -> None:
     assert page.count("<svg") == 2 * 7
     assert view.points is not None

@@ -106,3 +106,23 @@ def test_every_byte_has_one_reason(plain_run: PlainRun) -> None:
     assert {"sketch", "counts", "training", "measuring", "halves"} <= set(by_reason)
     total = sum(size for by_bank in by_reason.values() for size in by_bank.values())
     assert total == sum(message.size for message in record.sent)
+
+
+def test_sums_count_as_verified_only_if_members_signed_each_of_them(plain_run: PlainRun) -> None:
+    judged = [judge_job(job, plain_run.tables, compare_pooled=False) for job in plain_run.record.jobs]
+    numbers = [fact.number for fact in plain_run.record.jobs[0].rounds]
+
+    def verifiers(signed: dict[int, list[str]]) -> int:
+        extra = tuple(
+            Sent(bank, "job-1", number, "secagg.sum-signature", 200)
+            for number, banks in signed.items()
+            for bank in banks
+        )
+        record = dataclasses.replace(plain_run.record, sent=plain_run.record.sent + extra)
+        return run_view(record, judged, [], report_document(record, judged, TIMING)).verifiers
+
+    both = ["city_bank", "rural_bank"]
+    assert verifiers({}) == 0
+    assert verifiers(dict.fromkeys(numbers, both)) == 2
+    assert verifiers({**dict.fromkeys(numbers, both), 7: ["city_bank", "city_bank"]}) == 1
+    assert verifiers(dict.fromkeys(numbers[:-1], both)) == 0

@@ -45,6 +45,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "measuring": ("measuring quality", "效果评估"),
     "halves": ("half-data runs for the private mix", "私有混合所需的半数据训练"),
     "consent": ("votes and key shares", "投票与密钥分片"),
+    "verifying": ("verifying sums", "验证求和"),
     "other": ("other protocol messages", "其他协议消息"),
 }
 
@@ -77,6 +78,10 @@ WHY: dict[str, tuple[str, str]] = {
     "consent": (
         "a signed vote per sum, and shares of one-time keys that let only the agreed sum be opened",
         "每次求和的签名投票，以及只能打开约定合计的一次性密钥分片",
+    ),
+    "verifying": (
+        "a signature on the sum that a member recomputed from all masked parts",
+        "成员根据全部掩码部分重新计算合计后的签名",
     ),
     "other": ("whatever else the protocol needed", "协议所需的其他消息"),
 }

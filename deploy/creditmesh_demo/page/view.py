@@ -157,7 +157,8 @@ class SelfCheck:
 class RunView:
     """Hold everything the page shows about one run; started is UTC text, report the content of report.json.
 
-    sent: by reason (a key of `texts.LABELS`), bytes by bank. rows: rows with a target by bank.
+    sent: by reason (a key of `texts.LABELS`), bytes by bank. verifiers: members that at least signed each opened sum
+    after recomputing it, 0 if sums are not verified. excluded: banks that were lost for good.
     """
 
     report: Mapping[str, Any]
@@ -171,4 +172,5 @@ class RunView:
     applicant: Applicant | None
     sent: Mapping[str, Mapping[str, int]]
     checks: tuple[SelfCheck, ...]
+    verifiers: int
     excluded: tuple[str, ...]
