@@ -2,7 +2,7 @@
 
 It keeps no job and decides nothing. Theory: a message is opened once, its signature checked against the enrolled
 identity; then the running job or the enlistment takes it or refuses it; either way it is written into the
-coordinator's log, and the member gets the proof.
+coordinator's log, and the member gets the proof. Of two messages of one name the first counts; both are written down.
 """
 
 import asyncio
@@ -38,16 +38,19 @@ class Counter:
         self._identities = identities
         self._send = send
         self._takers: dict[str, tuple[str, Taker]] = {}
+        self._heard: dict[str, set[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def serve(self, job: str, purpose: str, taker: Taker) -> None:
         """Hand a job's messages to `taker` from now on."""
         self._takers[job] = (purpose, taker)
+        self._heard.setdefault(job, set())
 
     def release(self, job: str) -> None:
         """Refuse a job's messages from now on."""
         self._takers.pop(job, None)
+        self._heard.pop(job, None)
 
     def take(self, member: str, raw: bytes) -> None:
         """Take one message of a member."""
@@ -60,7 +63,9 @@ class Counter:
             say("message_refused", member=member, code=error.code, reason=error.message)
             return
         purpose, taker = self._takers.get(envelope.address.job, ("operations", _no_such_job))
-        code = taker(envelope, packet, len(raw))
+        heard = self._heard.get(envelope.address.job, set())
+        code = "duplicate" if envelope.msg_id in heard else taker(envelope, packet, len(raw))
+        heard.add(envelope.msg_id)
         if code:
             say("message_refused", member=member, job=envelope.address.job, code=code)
         task = asyncio.create_task(self._acknowledge(envelope, len(raw), purpose, code))

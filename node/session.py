@@ -6,6 +6,7 @@ with a code, told to the coordinator, and never the node.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +28,9 @@ from risk.errors import RiskError
 from risk.table import Table
 
 __all__ = ["Bank", "Exit", "Session"]
+
+
+_REMEMBERED = 64
 
 
 class Exit(Protocol):
@@ -70,6 +74,7 @@ class Session:
         self._offers: dict[str, Manifest] = {}
         self._seat: Seat | None = None
         self._over: set[str] = set()
+        self._taken: deque[bytes] = deque(maxlen=_REMEMBERED)
 
     async def take(self, raw: bytes) -> None:
         """Handle one message; only a fault of this node's own disk or code raises."""
@@ -78,6 +83,9 @@ class Session:
             packet = decode_packet(raw)
             envelope = self._open(packet)
             job = envelope.address.job
+            if envelope.raw in self._taken:
+                return  # the same message again changes nothing
+            self._taken.append(envelope.raw)
             await self._handle(envelope, packet)
         except MisuseError:
             raise
