@@ -214,12 +214,17 @@ class Aggregator:
         return downlinks
 
     def end(self, state: str, reason: str) -> list[Downlink]:
-        """Tell every seat how the job ended, with the last sum if it is done."""
+        """Tell every seat how the job ended: those of the last sum with it if it is done, those left behind without."""
         last = self.opened[-1] if self.opened and state == "done" else None
-        message = say.Ended(state, reason, last.opened if last else None)
         at = Address(self.manifest.job, manifest_sha256=self._sha256)
-        return self._broadcast(message, at, last.evidence if last else (), last.vector if last else b"",
-                               self.manifest.roster)  # fmt: skip
+        cohort = last.opened.survivors if last else self.manifest.roster.members
+        behind = [member for member in self.manifest.roster.members if member not in cohort]
+        message = say.Ended(state, reason, last.opened if last else None)
+        without = say.Ended("failed", "the job went on without this member", None)
+        told = self._send(
+            list(cohort), message, at, last.evidence if last else (), last.vector if last else b"", EVERYONE
+        )
+        return told + self._send(behind, without, at, recipient=EVERYONE)
 
     # -- what members send -------------------------------------------------------------------------------------------
 
