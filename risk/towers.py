@@ -117,10 +117,7 @@ class TowersRecipe:
         if ask.name.startswith("average-"):
             return _contribute_average(ask, book)
         if ask.name.startswith("calibrate-"):
-            rows = _member_rows(ask, book)
-            outputs = tower_outputs(rows.inputs, _weights(ask), rows.codes)
-            raw = rows.start + (outputs.sum(axis=1) + ask.arrays["weights.intercept"][0])
-            return calibration_part(ask, raw, rows.target)
+            return _contribute_calibration(ask, book)
         return ScorecardRecipe().contribute(ask, book)
 
     def own(self, book: Book) -> OwnModels:
@@ -234,6 +231,18 @@ def _member_rows(ask: Ask, book: Book) -> _Rows:
         return _Rows(inputs, inputs.codes(table), card.logit(table), table.target.astype(np.float64))
 
     return book.recall("tower-rows", (ask.rows, raw), build)
+
+
+def _contribute_calibration(ask: Ask, book: Book) -> np.ndarray:
+    """Return the line's gradient and Hessian; the raw logits are kept from round to round."""
+    rows, weights = _member_rows(ask, book), _weights(ask)
+
+    def build() -> np.ndarray:
+        outputs = tower_outputs(rows.inputs, weights, rows.codes)
+        return np.asarray(rows.start + (outputs.sum(axis=1) + weights["intercept"][0]))
+
+    key = (ask.rows, ask.arrays["start"].tobytes(), *(weights[name].tobytes() for name in sorted(weights)))
+    return calibration_part(ask, book.recall("tower-logits", key, build), rows.target)
 
 
 def _contribute_average(ask: Ask, book: Book) -> np.ndarray:
