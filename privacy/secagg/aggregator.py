@@ -217,14 +217,13 @@ class Aggregator:
         """Tell every seat how the job ended: those of the last sum with it if it is done, those left behind without."""
         last = self.opened[-1] if self.opened and state == "done" else None
         at = Address(self.manifest.job, manifest_sha256=self._sha256)
-        cohort = last.opened.survivors if last else self.manifest.roster.members
-        behind = [member for member in self.manifest.roster.members if member not in cohort]
+        seats = self.manifest.roster.members
+        cohort = last.opened.survivors if last else seats
         message = say.Ended(state, reason, last.opened if last else None)
         without = say.Ended("failed", "the job went on without this member", None)
-        told = self._send(
-            list(cohort), message, at, last.evidence if last else (), last.vector if last else b"", EVERYONE
-        )
-        return told + self._send(behind, without, at, recipient=EVERYONE)
+        proof = (last.evidence, last.vector) if last else ((), b"")
+        told = self._send(list(cohort), message, at, *proof, EVERYONE)
+        return told + self._send([seat for seat in seats if seat not in cohort], without, at, recipient=EVERYONE)
 
     # -- what members send -------------------------------------------------------------------------------------------
 
