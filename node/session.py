@@ -177,6 +177,7 @@ class Session:
             )
         except (PeerError, RefusalError, RiskError) as error:
             # Told at once: nobody waits for a set-up that will not come.
+            self._bank.decided(manifest, error.message)
             await self._reply(manifest, msg.Halt(error.code))
             raise
         self._bank.usage.join(manifest.job, manifest.roster.members)
@@ -214,12 +215,18 @@ class Session:
     async def _ended(self, seat: Seat, envelope: Envelope, packet: Packet) -> None:
         manifest, message = seat.member.manifest, envelope.message
         assert isinstance(message, msg.Ended)  # the kind says so
-        await self._feed(seat, seat.member.ended(envelope, packet))
-        if message.state == "done" and not seat.replay.done:
+        how, reason = "done" if message.state == "done" else "failed", message.reason
+        try:
+            await self._feed(seat, seat.member.ended(envelope, packet))
+        except PeerError as error:
+            if error.code != "previous-unknown":
+                raise
+            how, reason = "failed", "the others went on without this bank"
+        if how == "done" and not seat.replay.done:
             raise PeerError("ended-early", "the job is called done before its last round")
         self._over.add(manifest.job)
-        await self._leave(seat, "done" if message.state == "done" else "failed")
-        say("job_ended", job=manifest.job, state=message.state, reason=message.reason)
+        await self._leave(seat, how)
+        say("job_ended", job=manifest.job, state=how, reason=reason)
 
     async def _stop(self, job: str, error: PrivacyError) -> None:
         say("job_refused", job=job, code=error.code, reason=error.message)
