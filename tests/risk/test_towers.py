@@ -3,19 +3,23 @@
 import hashlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import risk.towers as towers_module
+from node.source import read_table
+from risk.book import Book
 from risk.catalogue import recipe
-from risk.dictionary import DIMENSIONS
+from risk.dictionary import DIMENSIONS, parse_dictionary
 from risk.errors import InputError, RefusalError
 from risk.metrics import auc
 from risk.modelfile import decode_model, encode_model
 from risk.recipe import Ask, run_plain
 from risk.scorecard import ScorecardRecipe
+from risk.spec import JobSpec
 from risk.table import concatenate
 from risk.tower_model import TowerModel, tower_outputs
 from risk.towers import TowersRecipe
@@ -270,3 +274,19 @@ def test_generator_alone_does_not_load_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_real_borrowers_are_ranked_better_than_by_the_scorecard() -> None:
+    room = ROOT.parent / "shared" / "data" / "uci"
+    if not room.is_dir():
+        pytest.skip("the room ../shared/data/uci is not on this machine")
+    document = parse_dictionary(tomllib.loads((room / "schema.toml").read_text("utf-8")), "schema.toml")
+    towers = recipe("towers")
+    names = sorted(path.stem for path in room.glob("*.csv"))
+    spec = JobSpec("towers", 1, towers.parse_parameters({}), document, len(names), 1 << 20, 0, 300_000)
+    members = [Book(read_table(room / f"{name}.csv", document, name), spec) for name in names]
+    model: TowerModel = run_plain(towers.rounds(spec), lambda ask: sum_of(ask, members)).model
+    held_out = concatenate([book.table.select(book.rows("holdout")) for book in members])
+    card, network = auc(held_out.target, model.card.logit(held_out)), auc(held_out.target, model.logit(held_out))
+    assert card is not None and network is not None
+    assert network >= 0.77 and network > card + 0.005
