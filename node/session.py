@@ -99,6 +99,7 @@ class Session:
 
         Called in turn with `take`: what computes in a thread would not bear to be dropped under it.
         """
+        self._taken.clear()  # a call to the same job is the same bytes
         if self._seat:
             say("job_dropped", job=self._seat.member.manifest.job, reason=reason)
             await self._leave(self._seat, "failed")
@@ -215,18 +216,13 @@ class Session:
     async def _ended(self, seat: Seat, envelope: Envelope, packet: Packet) -> None:
         manifest, message = seat.member.manifest, envelope.message
         assert isinstance(message, msg.Ended)  # the kind says so
-        how, reason = "done" if message.state == "done" else "failed", message.reason
-        try:
-            await self._feed(seat, seat.member.ended(envelope, packet))
-        except PeerError as error:
-            if error.code != "previous-unknown":
-                raise
-            how, reason = "failed", "the others went on without this bank"
+        how = "done" if message.state == "done" else "failed"
+        await self._feed(seat, seat.member.ended(envelope, packet))
         if how == "done" and not seat.replay.done:
             raise PeerError("ended-early", "the job is called done before its last round")
         self._over.add(manifest.job)
         await self._leave(seat, how)
-        say("job_ended", job=manifest.job, state=how, reason=reason)
+        say("job_ended", job=manifest.job, state=how, reason=message.reason)
 
     async def _stop(self, job: str, error: PrivacyError) -> None:
         say("job_refused", job=job, code=error.code, reason=error.message)

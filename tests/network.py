@@ -61,6 +61,7 @@ class Node:
         self.usage = Usage(state / "usage.json", "rows")
         self.log: list[Outgoing] = []
         self.decisions: list[tuple[str, str]] = []
+        self.alarms: list[tuple[str, str]] = []
         self.written: list[tuple[str, str]] = []
         self.rows = (network.rows[0], network.rows[1][name])
         self.before_send: Callable[[Outgoing], bool] = lambda _outgoing: True
@@ -145,6 +146,7 @@ class Node:
             rows=self.rows,
             past_votes=partial(_past_votes, cast(RecordStore, self)),
             decided=lambda manifest, reason: self.decisions.append((manifest.job, reason)),
+            alarmed=lambda job, error: self.alarms.append((job, error.code)),
             write=self._write,
         )
 

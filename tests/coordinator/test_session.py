@@ -63,6 +63,11 @@ def later(seconds: float, act: Callable[[], object]) -> None:
     asyncio.get_running_loop().call_later(seconds, act)
 
 
+def away(leave: Callable[[], None], seconds: float, back: Callable[[], None]) -> None:
+    leave()
+    later(seconds, back)
+
+
 def ends(network: Network) -> dict[str, str]:
     """Return how the job ended at each member that wrote a result."""
     return {name: node.written[-1][1] for name, node in network.nodes.items() if node.written}
@@ -144,7 +149,7 @@ def test_a_frozen_member_that_comes_back_in_time_stays(tmp_path: Path) -> None:
     slow = network.nodes["bank-002"]
 
     def script() -> None:
-        at(slow, "upload", 3, lambda: (slow.freeze(), later(LOST_S + 20, slow.thaw)), send=True)
+        at(slow, "upload", 3, lambda: away(slow.freeze, LOST_S + 20, slow.thaw), send=True)
 
     assert play(network, script, rejoin_s=60) == ("done", "")
 
@@ -160,7 +165,7 @@ def test_a_member_that_restarts_in_time_catches_up(tmp_path: Path, kind: str, nu
     node = network.nodes["bank-002"]
 
     def script() -> None:
-        at(node, kind, number, lambda: (node.die(), later(3, node.start)))
+        at(node, kind, number, lambda: away(node.die, 3, node.start))
 
     assert play(network, script, rejoin_s=60) == ("done", "")
 
@@ -208,7 +213,11 @@ def test_two_losses_in_five_end_the_job(tmp_path: Path) -> None:
     network = Network.of(tmp_path, 5)
     first, second = network.nodes["bank-001"], network.nodes["bank-002"]
 
-    state, reason = play(network, lambda: at(first, "upload", 2, lambda: (first.die(), second.die())))
+    def both_die() -> None:
+        first.die()
+        second.die()
+
+    state, reason = play(network, lambda: at(first, "upload", 2, both_die))
 
     assert (state, "bank-001 was lost; bank-002 was lost; 3 members are left" in reason) == ("failed", True)
     assert network.ended_s <= LOST_S + REJOIN_S + MOMENT_S
