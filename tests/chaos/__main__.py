@@ -155,7 +155,9 @@ def main() -> int:
     parser.add_argument("--members", type=int, default=8)
     parser.add_argument("--kills", type=int, default=8)
     options = parser.parse_args()
-    print(f"chaos: seed {options.seed}, {options.members} nodes, {options.rounds} rounds, {options.kills} blows to deal")
+    print(
+        f"chaos: seed {options.seed}, {options.members} nodes, {options.rounds} rounds, {options.kills} blows to deal"
+    )
     names = tuple(f"bank-{number}" for number in range(options.members))
     with tempfile.TemporaryDirectory() as temporary:
         network = Network(RunFolders(Path(temporary) / "run", names), [str(options.seed), str(options.rounds)])
