@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +89,7 @@ class Children:
         output = folder / "process.log"
         # PYTHONPATH may have been what made this program importable.
         environment = {**FRUGAL, **os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-        with output.open("ab") as stream:
+        with output.open("ab") as stream, _undisturbed():
             process = subprocess.Popen(
                 [sys.executable, "-m", "creditmesh_demo.child", *arguments],
                 stdin=subprocess.PIPE,
@@ -98,8 +100,8 @@ class Children:
                 pass_fds=share,
                 process_group=0,
             )
-        child = Child(name, process, output)
-        self._children.append(child)
+            child = Child(name, process, output)
+            self._children.append(child)
         return child
 
     def ended(self) -> list[str]:
@@ -123,12 +125,8 @@ class Children:
 
     def stop(self) -> None:
         """Ask every child to stop, wait, and kill what is left; when this returns none of them lives."""
-        # A second Ctrl-C must not leave half of them behind.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with _undisturbed():
             self._stop()
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def _stop(self) -> None:
         self.measure()
@@ -156,6 +154,21 @@ def peak_memory(pid: int) -> int | None:
         return None
     line = next((line for line in text.splitlines() if line.startswith("VmHWM:")), None)
     return None if line is None else int(line.split()[1]) * 1024
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals back until the block is over: between a child's start and its entry in the list none may be lost."""
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda found, _frame: held.append(found)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
 
 
 def _fate(exit_code: int | None) -> str:
