@@ -23,6 +23,7 @@ from pathlib import Path
 
 from creditmesh_demo.folders import RunFolders, write_node_settings
 from creditmesh_demo.founding import found
+
 from tests.bench.secure_round import JOB, room
 from tests.chaos.peer import part_of
 
@@ -142,8 +143,11 @@ def judge(network: Network, rounds: int, memory: tuple[int, int]) -> list[str]:
     early, late = memory
     if early and late > 1.2 * early + 20_000:
         faults.append(f"the coordinator grew from {early} to {late} KiB")
-    print(f"  ended {ending['state']} {ending['reason']}; {len(opened)} sums, epochs {opened[-1]['epoch'] if opened else 0}, "
-          f"{len(network.blows)} blows, final {since:.1f} s after the last event, coordinator {early} -> {late} KiB")  # fmt: skip
+    epochs = opened[-1]["epoch"] if opened else 0
+    print(
+        f"  ended {ending['state']} {ending['reason']}; {len(opened)} sums in {epochs} epochs, {len(network.blows)} blows"
+    )
+    print(f"  final {since:.1f} s after the last event, coordinator {early} -> {late} KiB")
     return faults
 
 
