@@ -143,10 +143,7 @@ def judge(network: Network, rounds: int, memory: tuple[int, int]) -> list[str]:
     early, late = memory
     if early and late > 1.2 * early + 20_000:
         faults.append(f"the coordinator grew from {early} to {late} KiB")
-    epochs = opened[-1]["epoch"] if opened else 0
-    print(
-        f"  ended {ending['state']} {ending['reason']}; {len(opened)} sums in {epochs} epochs, {len(network.blows)} blows"
-    )
+    print(f"  ended {ending['state']} {ending['reason']}; {len(opened)} sums, {len(network.blows)} blows")
     print(f"  final {since:.1f} s after the last event, coordinator {early} -> {late} KiB")
     return faults
 
