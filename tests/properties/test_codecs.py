@@ -23,6 +23,15 @@ documents = st.binary(max_size=200)
 boxes = st.lists(st.one_of(st.just(b""), st.binary(min_size=48, max_size=48)), max_size=8).map(tuple)
 shares = members.flatmap(lambda names: st.tuples(*[st.builds(say.Share, st.just(name), digests) for name in names]))
 seeds = members.flatmap(lambda names: st.tuples(*[st.builds(say.PairSeed, st.just(name), digests) for name in names]))
+secrets = st.binary(min_size=31, max_size=31)
+self_seeds = members.flatmap(
+    lambda names: st.tuples(*[st.builds(say.SelfSeed, st.just(who), secrets) for who in names])
+)
+held = (
+    st.lists(st.tuples(ids, ids), unique=True, max_size=6)
+    .map(sorted)
+    .flatmap(lambda pairs: st.tuples(*[st.builds(say.HeldSeed, st.just(a), st.just(b), digests) for a, b in pairs]))
+)
 opened = st.builds(say.Opened, uint32, uint64, uint32, members, digests, digests)
 many = st.lists(digests, max_size=8).map(tuple)
 
@@ -42,6 +51,9 @@ MESSAGES: dict[str, st.SearchStrategy[Any]] = {
     "consent": st.builds(say.Consent, digests, shares),
     "certificate": st.builds(say.Certificate, members, digests),
     "reveal": st.builds(say.Reveal, shares, seeds),
+    "check-part": st.builds(say.CheckPart, ids),
+    "check": st.builds(say.Check, digests, self_seeds, held),
+    "sum-signature": st.builds(say.SumSignature, digests, digests),
     "ended": st.builds(say.Ended, codes, st.text(max_size=512), st.none() | opened),
     "catch-up": st.builds(say.CatchUp, opened, digests, uint32),
     "receipt": st.builds(say.Receipt, documents),
