@@ -235,7 +235,7 @@ class Member:
         self._in((State.VOTED, State.REVEALED), "check-part")
         at = self._require(self._at)
         message = self._take(envelope, say.CheckPart, self._address(self._root, at.number, at.bound))
-        self._require(at.check).add(message.owner, packet.vector)
+        at.checking.add(message.owner, packet.vector)
 
     def check(self, envelope: Envelope) -> Outgoing:
         """Recompute the sum of the cohort this member voted for, and sign it."""
@@ -245,7 +245,7 @@ class Member:
         message = self._take(envelope, say.Check, here)
         if not same_bytes(message.cohort_sha256, at.cohort):
             raise PeerError("check-cohort", "a check is for another cohort than the one we voted for")
-        signature = say.SumSignature(at.cohort, sha256(self._require(at.check).open(message)))
+        signature = say.SumSignature(at.cohort, sha256(at.checking.open(message)))
         at.check = None
         return self._outgoing(signature, here, "signed", self._cohort_record(at))[0]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from privacy.errors import PeerError
 from privacy.field import Plan
 from privacy.keys import IdentityKey
 from privacy.secagg.checking import SumCheck
@@ -67,3 +68,10 @@ class Position:
     cohort: bytes = b""
     headers_sha256: bytes = b""
     check: SumCheck | None = None
+
+    @property
+    def checking(self) -> SumCheck:
+        """Return the verification under way; one that is over raises `PeerError`."""
+        if self.check is None:
+            raise PeerError("check-again", "this member has verified the sum already")
+        return self.check
