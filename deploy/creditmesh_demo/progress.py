@@ -81,7 +81,7 @@ class Screen:
         if market is None:
             self.say(f"{record.recipe}: failed: {record.reason}")
             return
-        title = f"{record.recipe}: AUC on hold-out rows (right: each bank's own model on all banks' hold-out rows)"
+        title = f"{record.recipe}: AUC on hold-out rows (market: on those of all banks)"
         table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
         table.add_column("bank", no_wrap=True, overflow="ellipsis")
         for name in ("rows", "own", "network", "mixed", "chosen", "market"):

@@ -17,7 +17,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from creditmesh_demo.page.texts import DIMENSION_NAMES, Language, say, signed
+from creditmesh_demo.page.texts import DIMENSION_NAMES, REASON_COLOURS, Language, say, signed
 from creditmesh_demo.page.view import Applicant, BankRow, Curves
 
 __all__ = ["calibration", "gain", "ks", "market", "roc", "traffic", "waterfall"]
@@ -173,18 +173,16 @@ def calibration(curves: Sequence[tuple[str, Curves]], language: Language) -> str
 
 
 def traffic(banks: Sequence[str], sent: Mapping[str, Mapping[str, int]], language: Language) -> str:
-    """Draw each bank's sent bytes stacked by reason; sent maps a text key to bytes by bank."""
-    figure, axes = _figure(0.34 * len(banks) + 1.5)
+    """Draw each bank's sent bytes stacked by reason; sent maps a reason to bytes by bank, the page names colours."""
+    figure, axes = _figure(0.34 * len(banks) + 0.8)
     places = np.arange(len(banks))[::-1]
     left = np.zeros(len(banks))
-    shades = ("#1f5fbf", "#5b8bd6", "#0f766e", "#58a69e", "#b45309", "#d99a5b", "#7c3aed", "#8a8f98")
-    for shade, (reason, by_bank) in zip(shades, sent.items(), strict=False):
+    for reason, by_bank in sent.items():
         kilobytes = np.array([by_bank.get(bank, 0) for bank in banks]) / 1000
-        axes.barh(places, kilobytes, left=left, height=0.6, color=shade, label=say(reason, language))
+        axes.barh(places, kilobytes, left=left, height=0.6, color=REASON_COLOURS[reason])
         left += kilobytes
     _name_banks(axes, banks, places)
     axes.set_xlabel(say("kilobytes_sent", language))
-    _legend_above(figure, 3)
     return _svg(figure)
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from creditmesh_demo.page import charts
 from creditmesh_demo.page.headline import headline, mean, statements
-from creditmesh_demo.page.texts import DIMENSION_NAMES, LABELS, LANGUAGES, WHY, Language, say, signed
+from creditmesh_demo.page.texts import DIMENSION_NAMES, LABELS, LANGUAGES, REASON_COLOURS, WHY, Language, say, signed
 from creditmesh_demo.page.view import Curves, RecipeView, RunView
 
 __all__ = ["draw", "render"]
@@ -41,6 +41,7 @@ def render(view: RunView, drawings: Mapping[str, Any]) -> str:
         view=view,
         say=say,
         why=WHY,
+        reason_colours=REASON_COLOURS,
         dimension_names=DIMENSION_NAMES,
         done=done,
         lead=lead,

@@ -6,7 +6,7 @@ key names one idea, and a key without both languages cannot be written, because 
 
 from typing import Literal
 
-__all__ = ["DIMENSION_NAMES", "LABELS", "LANGUAGES", "WHY", "Language", "say", "signed"]
+__all__ = ["DIMENSION_NAMES", "LABELS", "LANGUAGES", "REASON_COLOURS", "WHY", "Language", "say", "signed"]
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -49,6 +49,18 @@ LABELS: dict[str, tuple[str, str]] = {
     "other": ("other protocol messages", "其他协议消息"),
 }
 
+
+REASON_COLOURS = {
+    "setup": "#1b2430",
+    "sketch": "#1f5fbf",
+    "counts": "#7fa6e0",
+    "training": "#0f766e",
+    "measuring": "#b45309",
+    "halves": "#dda15e",
+    "consent": "#7c3aed",
+    "verifying": "#c026d3",
+    "other": "#8a8f98",
+}
 
 WHY: dict[str, tuple[str, str]] = {
     "setup": (
