@@ -18,7 +18,7 @@ from risk.head import Head
 from risk.job import Book, JobOutcome, JobSpec, contribute, rounds
 from risk.model import Model
 from risk.ranking import auc, auc_deviation
-from risk.recipe import run_plain
+from risk.recipe import Ask, run_plain
 from risk.split import Split
 from risk.table import concatenate
 
@@ -106,8 +106,15 @@ def pooled_book(books: Sequence[Book], spec: JobSpec) -> Book:
 
 def train_pooled(books: Sequence[Book], spec: JobSpec) -> JobOutcome:
     """Train the job's recipe on all books' rows in one place."""
-    pooled = pooled_book(books, spec)
-    outcome: JobOutcome = run_plain(rounds(spec), lambda ask: contribute(ask, pooled))
+    # A book holds at most max_rows rows; where all together are more, the books stay apart and their integers are
+    # added, which is the same sum.
+    whole = sum(book.table.rows for book in books) <= spec.max_rows
+    places = [pooled_book(books, spec)] if whole else list(books)
+
+    def add(ask: Ask) -> np.ndarray:
+        return np.asarray(np.sum([contribute(ask, place) for place in places], axis=0))
+
+    outcome: JobOutcome = run_plain(rounds(spec), add)
     return outcome
 
 

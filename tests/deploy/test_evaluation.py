@@ -78,3 +78,15 @@ def test_coefficient_difference_sees_weights_woe_and_bins(plain_run: PlainRun) -
     assert coefficient_difference(card, dataclasses.replace(card, intercept=card.intercept - 5)) == 5 / 2**20
     fewer = coefficient_difference(card, dataclasses.replace(card, fields=card.fields[1:]))
     assert fewer is not None and fewer >= 1.0
+
+
+def test_more_rows_than_one_book_may_hold_are_added_up(plain_run: PlainRun) -> None:
+    job = plain_run.record.jobs[0]
+    spec = dataclasses.replace(job.spec, max_rows=1000)
+    books = [Book(plain_run.tables[member], spec) for member in job.members]
+    assert sum(book.table.rows for book in books) > spec.max_rows
+
+    outcome = train_pooled(books, spec)
+
+    assert outcome.metrics.rows == sum(len(book.rows("holdout")) for book in books)
+    assert coefficient_difference(outcome.model, job.network or outcome.model) is not None
