@@ -22,6 +22,7 @@ __all__ = ["Packet", "SignedFields", "decode_packet", "decode_payload", "decode_
 VERSION = 1
 _MAX_SIGNED = 16 * 2**20
 _MAX_ATTACHMENTS = 1024
+_VECTOR_TAG = bytes([pb.Packet.VECTOR_FIELD_NUMBER << 3 | 2])  # length-delimited
 
 _KINDS: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "offer": (messages.Offer, pb.Offer),
@@ -85,8 +86,14 @@ class SignedFields:
 
 
 def encode_packet(packet: Packet) -> bytes:
-    """Return the bytes that cross the link."""
-    return pb.Packet(signed=packet.signed, attachments=packet.attachments, vector=packet.vector).SerializeToString()
+    """Return the bytes that cross the link, as protobuf would write them.
+
+    The vector is the last field and by far the longest; protobuf would copy it three times, so it is joined here.
+    """
+    rest = pb.Packet(signed=packet.signed, attachments=packet.attachments).SerializeToString()
+    if not packet.vector:
+        return rest
+    return b"".join((rest, _VECTOR_TAG, _varint(len(packet.vector)), packet.vector))
 
 
 def decode_packet(raw: bytes) -> Packet:
@@ -137,6 +144,16 @@ def kind_of(message: messages.Message) -> str:
         if type(message) is shape:
             return kind
     raise MisuseError("message-kind", f"{type(message).__name__} is not sent on its own")
+
+
+def _varint(value: int) -> bytes:
+    """Return a non-negative number as a base-128 varint (protobuf encoding, "Base 128 Varints")."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
 def _parse(shape: type[Proto], raw: bytes, what: str) -> Any:
