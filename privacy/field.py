@@ -63,11 +63,15 @@ class Plan:
 
     def decode(self, words: np.ndarray) -> np.ndarray:
         """Return the sum of parts, (length,) int64; a sum beyond members·bound raises `PeerError`."""
-        signed = words.view(np.int32).astype(np.int64) if self.word_bits == 32 else words.view(np.int64)
+        self.check_sum(words)
+        return words.view(np.int32).astype(np.int64) if self.word_bits == 32 else words.view(np.int64)
+
+    def check_sum(self, words: np.ndarray) -> None:
+        """Raise `PeerError` for a sum beyond members·bound."""
+        signed = words.view(np.int32 if self.word_bits == 32 else np.int64)
         reach = self.members * self.bound
         if int(signed.min()) < -reach or int(signed.max()) > reach:
             raise PeerError("sum-bound", f"the sum has an entry beyond {self.members} members' bound of {reach}")
-        return signed
 
     def to_bytes(self, words: np.ndarray) -> bytes:
         """Return words as little-endian bytes, `size_bytes` of them."""

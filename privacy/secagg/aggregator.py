@@ -10,7 +10,6 @@ derives for itself, closes a cohort, and collects what takes the masks off:
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -25,6 +24,7 @@ from privacy.manifest import Manifest
 from privacy.roster import Roster
 from privacy.secagg import binding as bind
 from privacy.secagg.checking import order_of_verifiers
+from privacy.secagg.downlink import Downlink, OpenedRound
 from privacy.secagg.spool import MemorySpool, Spool
 from privacy.secagg.sum import MaskedSum
 from privacy.wire import Packet, encode_packet
@@ -47,32 +47,6 @@ class Phase(Enum):
     VERIFIED = "verified"
 
 
-@dataclass(frozen=True, slots=True)
-class Downlink:
-    """One packet for one member; broadcasts share the same bytes."""
-
-    to: str
-    message: bytes
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedRound:
-    """An opened sum with all that a member needs to check it: the epoch's agreements, headers, sum signatures."""
-
-    opened: say.Opened
-    root: bytes
-    agreements: tuple[bytes, ...]
-    headers: tuple[bytes, ...]
-    signatures: tuple[bytes, ...]
-    vector: bytes
-
-    @property
-    def evidence(self) -> tuple[bytes, ...]:
-        """Return what travels beside the sum: the survivors' headers, then the sum signatures."""
-        return self.headers + self.signatures
-
-
 class Aggregator:
     """Drive one job's epochs and positions."""
 
@@ -84,6 +58,7 @@ class Aggregator:
         self.position = 0
         self.opened: list[OpenedRound] = []
         self.sum: MaskedSum | None = None
+        self.blamed: dict[str, str] = {}
         self.roster = manifest.roster
         self._identity = identity
         self._sha256 = manifest.sha256()
@@ -112,7 +87,7 @@ class Aggregator:
         """Call these members together in a new epoch; whatever was under way is dropped."""
         self.epoch, self.position, self.roster = self.epoch + 1, 0, roster
         self._setups, self._agreements, self._root = {}, {}, b""
-        self._drop_sum()
+        self.drop_sum()
         self.phase = Phase.ASSEMBLING
         last = self.opened[-1] if self.opened else None
         message = say.Assemble(roster.members, last.opened if last else None)
@@ -125,7 +100,7 @@ class Aggregator:
         self._round = len(self.opened) + 1
         ask_sha256 = bind.ask_digest(ask)
         bound = bind.binding(self._root, self.position, self._round, ask_sha256, self._transcript)
-        self._drop_sum()
+        self.drop_sum()
         self.sum = MaskedSum(self.roster, plan, bound, self._new_spool())
         self._votes, self._revealed, self._cohort = {}, set(), b""
         self._verifiers, self._signatures, self._vector = set(), {}, b""
@@ -134,8 +109,8 @@ class Aggregator:
         self.phase = Phase.UPLOADING
         return self._broadcast(message, self._here(), last.evidence if last else (), last.vector if last else b"")
 
-    def close(self) -> list[Downlink]:
-        """Close the cohort over those who uploaded and ask them to vote."""
+    def close(self) -> Iterator[Downlink]:
+        """Close the cohort over those who uploaded; return what asks them to vote, made one at a time."""
         self._in(Phase.UPLOADING)
         total = self._current()
         survivors = total.close()
@@ -143,11 +118,13 @@ class Aggregator:
         self._headers_sha256 = bind.headers_digest(headers)
         self._cohort = bind.cohort_digest(total.bound, survivors, self._headers_sha256)
         self.phase = Phase.VOTING
-        downlinks = []
-        for member in survivors:
-            message = say.Close(survivors, self._headers_sha256, total.boxes_for(member))
-            downlinks += self._send([member], message, self._here(), headers)
-        return downlinks
+        # Each member gets other boxes beside the same headers: n packets at once would hold n times n headers.
+        return self._closes(total, headers, self._headers_sha256, self._here())
+
+    def _closes(self, total: MaskedSum, headers: tuple[bytes, ...], digest: bytes, here: Address) -> Iterator[Downlink]:
+        for member in total.survivors:
+            message = say.Close(total.survivors, digest, total.boxes_for(member))
+            yield from self._send([member], message, here, headers)
 
     def certify(self) -> list[Downlink]:
         """Show the survivors t votes for a cohort that lost somebody, and ask for what opens it."""
@@ -161,12 +138,20 @@ class Aggregator:
         return self._send(list(total.survivors), message, self._here(), votes)
 
     def open_sum(self) -> None:
-        """Take the masks off; the sum counts only once c + 1 members of the cohort have verified it."""
+        """Take the masks off; the sum counts only once c + 1 members of the cohort have verified it.
+
+        A sum beyond its bound raises `PeerError`; if a part is not the one its header names, its owner is `blamed`.
+        """
         self._in(Phase.SETTLED)
         total = self._current()
         self.phase = Phase.READY  # the position is over, also if it does not open
         words = total.open()
-        total.plan.decode(words)
+        try:
+            total.plan.check_sum(words)
+        except PeerError:
+            for owner in total.survivors:
+                self._part(total, owner)  # one that is not the signed one explains it
+            raise
         self._vector = total.plan.to_bytes(words)
         self.phase = Phase.CHECKING
 
@@ -176,13 +161,25 @@ class Aggregator:
         return [member for member in order if member not in self._verifiers]
 
     def check(self, verifiers: list[str]) -> Iterator[Downlink]:
-        """Show these members every masked part and what took the masks off, one part at a time."""
+        """Show these members every masked part and what took the masks off, one part at a time.
+
+        A part that is not the one its header names raises `PeerError`, and its owner stands in `blamed`.
+        """
         self._in(Phase.CHECKING)
-        total, here = self._current(), self._here()
         self._verifiers |= set(verifiers)
+        return self._checks(verifiers, self._current(), self._here())
+
+    def _checks(self, verifiers: list[str], total: MaskedSum, here: Address) -> Iterator[Downlink]:
         for owner in total.survivors:
-            yield from self._send(verifiers, say.CheckPart(owner), here, (), total.spool.get(owner))
+            yield from self._send(verifiers, say.CheckPart(owner), here, (), self._part(total, owner))
         yield from self._send(verifiers, total.check(self._cohort), here)
+
+    def drop_sum(self) -> None:
+        """Forget the sum that is under way, and the masked parts that wait for its verification."""
+        if self.sum is not None:
+            self.sum.spool.close()
+            self.phase = Phase.READY  # what still comes for it is over
+        self.sum = None
 
     def missing_signatures(self) -> int:
         """Return how many more members must verify the sum."""
@@ -200,7 +197,7 @@ class Aggregator:
         signatures = tuple(self._signatures[member] for member in sorted(self._signatures))
         self._transcript = bind.next_transcript(self._transcript, total.bound, self._cohort, opened.sum_sha256)
         self.opened.append(OpenedRound(opened, self._root, agreements, headers, signatures, self._vector))
-        self._drop_sum()
+        self.drop_sum()
         self.phase = Phase.READY
         return total.plan.decode(total.plan.from_bytes(self.opened[-1].vector))
 
@@ -357,6 +354,13 @@ class Aggregator:
             self.phase = Phase.VERIFIED
         return []
 
+    def _part(self, total: MaskedSum, owner: str) -> bytes:
+        try:
+            return total.part(owner)
+        except PeerError as error:
+            self.blamed[owner] = error.message
+            raise
+
     # -- small parts ---------------------------------------------------------------------------------------------------
 
     def _expected_position(self, kind: str) -> int:
@@ -366,11 +370,6 @@ class Aggregator:
         if self.sum is None:
             raise MisuseError("no-sum", f"no sum is under way while {self.phase.value}")
         return self.sum
-
-    def _drop_sum(self) -> None:
-        if self.sum is not None:
-            self.sum.spool.close()
-        self.sum = None
 
     def _in(self, phases: Phase | tuple[Phase, ...]) -> None:
         allowed = phases if isinstance(phases, tuple) else (phases,)

@@ -54,7 +54,8 @@ class SumCheck:
         self._bound = bound
         self._headers = headers
         self._missing = set(headers)
-        self._total: np.ndarray = np.zeros(plan.length, dtype=np.uint32 if plan.word_bits == 32 else np.uint64)
+        # Made with the first part: a member that is not asked to verify needs no second vector.
+        self._total: np.ndarray | None = None
 
     def add(self, owner: str, vector: bytes) -> None:
         """Add one survivor's masked part; one that is not the signed one raises `VerificationError`."""
@@ -62,7 +63,11 @@ class SumCheck:
             raise PeerError("check-owner", f"a part of {owner} is shown twice, or {owner} is not in the cohort")
         if not same_bytes(sha256(vector), self._headers[owner].vector_sha256):
             raise VerificationError("sum-mismatch", f"the coordinator shows another part of {owner} than it signed")
-        np.add(self._total, self._plan.from_bytes(vector), out=self._total)
+        words = self._plan.from_bytes(vector)
+        if self._total is None:
+            self._total = words.astype(words.dtype.newbyteorder("="))
+        else:
+            np.add(self._total, words, out=self._total)
         self._missing.discard(owner)
 
     def open(self, check: Check) -> bytes:
@@ -70,7 +75,7 @@ class SumCheck:
         survivors = tuple(self._headers)
         lost = [member for member in self._roster.members if member not in self._headers]
         places = [(holder, dropped) for holder in survivors for dropped in lost]
-        if self._missing or tuple(seed.owner for seed in check.self_seeds) != survivors:
+        if self._missing or self._total is None or tuple(seed.owner for seed in check.self_seeds) != survivors:
             raise PeerError("check-incomplete", "a check comes before all parts, or without all self seeds")
         if [(pair.holder, pair.dropped) for pair in check.pairs] != places:
             raise PeerError("check-incomplete", "a check comes without exactly the pair seeds with the dropped")

@@ -41,20 +41,22 @@ class MaskedSum:
         self._self_seeds: dict[str, bytes] = {}
 
     def add(self, sender: str, header: say.Header, packet: Packet) -> None:
-        """Check an upload against its header and add it to the total; a second one of a sender is refused."""
+        """Check an upload's shape and boxes and add its vector to the total; a second one of a sender is refused.
+
+        Whether the vector is the one its header names is found out when it is shown to the verifiers (`part`).
+        """
         if sender in self.headers or self.survivors:
             raise PeerError("upload-late", f"an upload of {sender} comes twice or after the cohort was closed")
         check_header(header, self.plan, self.roster, sender)
-        if not same_bytes(sha256(packet.vector), header.vector_sha256):
-            raise PeerError("upload-vector", f"the vector of {sender} is not the one its header names")
+        words = self.plan.from_bytes(packet.vector)
         if not same_bytes(boxes_digest(self.bound, packet.attachments), header.boxes_sha256):
             raise PeerError("upload-boxes", f"the boxes of {sender} are not those its header names")
         if [len(box) for box in packet.attachments] != [
             0 if member == sender else say.BOX_BYTES for member in self.roster.members
         ]:
             raise PeerError("upload-boxes", f"the boxes of {sender} are not one for each other member")
-        np.add(self._total, self.plan.from_bytes(packet.vector), out=self._total)
         self.spool.put(sender, packet.vector)
+        np.add(self._total, words, out=self._total)
         self.headers[sender], self.raw_headers[sender] = header, packet.signed
         self.boxes[sender] = packet.attachments
 
@@ -117,6 +119,13 @@ class MaskedSum:
             self._self_seeds[owner] = seed
         take_off_masks(self._total, self.bound, self._self_seeds, self._seeds)
         return self._total
+
+    def part(self, owner: str) -> bytes:
+        """Return a survivor's masked part for the verifiers; `PeerError` if it is not the one its header names."""
+        vector = self.spool.get(owner)
+        if not same_bytes(sha256(vector), self.headers[owner].vector_sha256):
+            raise PeerError("upload-vector", f"the vector of {owner} is not the one its header names")
+        return vector
 
     def check(self, cohort_sha256: bytes) -> say.Check:
         """Return what took the masks off, for the members that verify the opened sum."""

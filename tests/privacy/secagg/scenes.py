@@ -41,7 +41,7 @@ def uploaded(
 
 def closing(table: Bench, name: str) -> tuple[say.Close, tuple[bytes, ...], list[Downlink]]:
     """Return the honest close for one member, its headers, and everybody's downlinks, none delivered."""
-    downlinks = table.coordinator.close()
+    downlinks = list(table.coordinator.close())
     packet = next(decode_packet(each.message) for each in downlinks if each.to == name)
     return said(packet.signed, say.Close), packet.attachments, downlinks
 

@@ -73,14 +73,13 @@ def test_an_upload_after_the_close_is_discarded() -> None:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [("vector", "upload-vector"), ("short", "upload-vector"), ("box", "upload-boxes"), ("boxes", "upload-boxes")],
+    [("short", "vector-size"), ("box", "upload-boxes"), ("boxes", "upload-boxes")],
 )
 def test_an_upload_that_differs_from_its_header_is_refused(change: str, code: str) -> None:
     table, parts = begun()
     honest = packet(table.members[LAST].upload(parts[LAST]))
     boxes = honest.attachments
     changed = {
-        "vector": replace(honest, vector=bytes([honest.vector[0] ^ 1]) + honest.vector[1:]),
         "short": replace(honest, vector=honest.vector[:-8]),
         "box": replace(honest, attachments=(boxes[0][:-1] + b"\0", *boxes[1:])),
         "boxes": replace(honest, attachments=boxes[:-1]),
@@ -88,6 +87,22 @@ def test_an_upload_that_differs_from_its_header_is_refused(change: str, code: st
     with refused(code, PeerError):
         receive(table, changed)
     assert receive(table, honest) == [] and LAST in table.coordinator._current().headers
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_vector_that_is_not_the_one_in_the_header_is_blamed_before_anybody_verifies_it(beyond: bool) -> None:
+    table, parts = begun()
+    honest = packet(table.members[LAST].upload(parts[LAST]))
+    table.upload(parts, NAMES[:-1])
+    altered = bytearray(honest.vector)
+    altered[-1 if beyond else 0] ^= 64
+    receive(table, replace(honest, vector=bytes(altered)))
+    table.down(table.coordinator.close())
+    with refused("upload-vector", PeerError):
+        table.coordinator.open_sum()
+        for _ in table.coordinator.check(table.coordinator.verifiers()[:2]):
+            pass
+    assert list(table.coordinator.blamed) == [LAST]
 
 
 @pytest.mark.parametrize(
