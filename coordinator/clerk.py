@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from coordinator.journal_line import say
 from coordinator.outcome import Ending, write_outcome
 from coordinator.presence import Presence
 from coordinator.session import Desk, JobSession, RoundNote
+from coordinator.spool import DiskSpool
 from coordinator.store import Job, JobState, Member, RoundRecord, Store
 from privacy.envelope import Envelope
 from privacy.errors import PrivacyError, RefusalError
@@ -39,7 +41,11 @@ _MAX_ROUNDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What all jobs share. send: queues bytes for a member. now: the loop's monotonic clock, seconds."""
+    """What all jobs share.
+
+    send: queues bytes for a member. backlog: bytes queued for it that it has not acknowledged. now: the loop's
+    monotonic clock, seconds.
+    """
 
     config: CoordinatorConfig
     identity: IdentityKey
@@ -47,6 +53,7 @@ class Office:
     counter: Counter
     presence: Presence
     send: Callable[[str, bytes], None]
+    backlog: Callable[[str], int]
     now: Callable[[], float]
 
 
@@ -92,7 +99,8 @@ class Clerk:
         manifest = await self._enlist(offered)
         spec = spec_of(manifest, dictionary)
         replay = await asyncio.to_thread(Replay, rounds(spec), len(manifest.seats))
-        desk = Desk(office.send, self._note_round, self._note_event, office.now)
+        new_spool = partial(DiskSpool, office.config.state.dir)
+        desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool)
         self.session = JobSession(manifest, office.identity, office.presence, desk)
         office.counter.serve(job.id, manifest.purpose, self.session.receive)
         await asyncio.to_thread(office.store.set_job_state, job.id, "running")

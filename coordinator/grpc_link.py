@@ -176,6 +176,12 @@ class GrpcHub:
         if seat.stream is not None:
             seat.stream.wake.set()
 
+    def backlog(self, member: str) -> int:
+        """Return how many queued bytes the member has not acknowledged; 0 without a session."""
+        seat = self._seats.get(member)
+        channel = seat.acceptor.channel if seat else None
+        return channel.queued_bytes if channel else 0
+
     def last_heard(self, member: str) -> float | None:
         """Return the event loop's time of the member's last frame, None if it never spoke to this process."""
         seat = self._seats.get(member)

@@ -61,5 +61,11 @@ class Hub(Protocol):
         To a member without a session it is dropped, as a fresh session would drop it.
         """
 
+    def backlog(self, member: str) -> int:
+        """Return how many queued bytes the member has not acknowledged; 0 without a session.
+
+        Whoever has much to send waits until this has gone down; small messages may stay unacknowledged for a while.
+        """
+
     def last_heard(self, member: str) -> float | None:
         """Return the event loop's time of the member's last frame, None if it never spoke to this process."""

@@ -77,7 +77,9 @@ class _Service:
         )  # fmt: skip
         self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
-        self._office = Office(config, keys.identity, store, self._counter, self._presence, self._hub.send, loop.time)
+        self._office = Office(
+            config, keys.identity, store, self._counter, self._presence, self._hub.send, self._hub.backlog, loop.time
+        )
 
     async def run(self) -> int:
         port = await self._hub.start()

@@ -7,24 +7,29 @@ good, which each bank's permit allows or not. Every way out is a final state wit
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from coordinator.presence import Presence
 from privacy import messages as say
 from privacy.envelope import COORDINATOR, Address, Envelope
-from privacy.errors import PeerError, PrivacyError, RefusalError
+from privacy.errors import InputError, PeerError, PrivacyError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.manifest import Manifest
 from privacy.roster import MIN_MEMBERS, Roster
-from privacy.secagg.aggregator import Aggregator, Downlink, OpenedRound, Phase
+from privacy.secagg.aggregator import Aggregator, Phase
+from privacy.secagg.downlink import Downlink, OpenedRound
 from privacy.secagg.replay import Replay
+from privacy.secagg.spool import MemorySpool, Spool
 from privacy.wire import Packet
 
 __all__ = ["Desk", "JobSession", "RoundNote"]
 
 _TICK_S = 0.25
+_PACE_S = 0.005
+# More than this is never queued for one member in the steps that give every member, or every part, its own packet.
+_WINDOW_BYTES = 8 * 2**20
 _MOST_RECOVERIES = 50
 
 
@@ -51,13 +56,16 @@ class Desk:
     """What the service lends a session.
 
     send: queues bytes for a member. note_round, note_event: write to the store, durable on return. now: the loop's
-    monotonic clock in seconds.
+    monotonic clock in seconds. backlog: bytes that are queued for a member and that it has not acknowledged.
+    new_spool: makes the place where a sum's masked parts wait.
     """
 
     send: Callable[[str, bytes], None]
     note_round: Callable[[RoundNote], Any]
     note_event: Callable[[str, Mapping[str, Any]], Any]
     now: Callable[[], float]
+    backlog: Callable[[str], int] = lambda _member: 0
+    new_spool: Callable[[], Spool] = MemorySpool
 
 
 @dataclass(slots=True)
@@ -73,7 +81,7 @@ class JobSession:
 
     def __init__(self, manifest: Manifest, identity: IdentityKey, presence: Presence, desk: Desk) -> None:
         self.manifest = manifest
-        self.aggregator = Aggregator(manifest, identity)
+        self.aggregator = Aggregator(manifest, identity, desk.new_spool)
         self.tally = _Tally()
         self._presence = presence
         self._desk = desk
@@ -84,6 +92,7 @@ class JobSession:
         self._standing = manifest.roster
         self._fixed = False
         self._round_bytes = 0
+        self._fault: InputError | None = None
 
     # -- what the service reports ------------------------------------------------------------------------------------
 
@@ -97,6 +106,10 @@ class JobSession:
                 envelope.expect(Address(self.manifest.job, manifest_sha256=self.manifest.sha256()), COORDINATOR)
                 raise PeerError("halted", f"{member} stopped: {envelope.message.code}")
             self._send(self.aggregator.receive(envelope, packet))
+        except InputError as error:
+            # Our own disk: no fault of the member's. What the parts took of it is free again before we go on.
+            self._fault = error
+            self.aggregator.drop_sum()
         except PrivacyError as error:
             self._banned[member], code = error.message, error.code
         self.wake()
@@ -122,6 +135,7 @@ class JobSession:
 
     def end(self, state: str, reason: str) -> None:
         """Tell every member how the job ended."""
+        self.aggregator.drop_sum()
         self._send(self.aggregator.end(state, reason[:512]))
 
     async def _round(self, replay: Replay) -> bool:
@@ -138,7 +152,7 @@ class JobSession:
             return False
         self._fixed, self._standing = True, Roster(self._survivors())
         await self._note("closed", request.name, started)
-        self._send(downlinks)
+        await self._hand_out(downlinks)
         await self._gather()
         if self.aggregator.certifiable():
             self._send(self.aggregator.certify())
@@ -150,6 +164,9 @@ class JobSession:
             await self._verify()
             await asyncio.to_thread(self.aggregator.finish)
         except PeerError as error:
+            if self.aggregator.blamed.keys() - self._banned.keys():
+                self._banned |= self.aggregator.blamed
+                return False
             raise RefusalError("sum-unopened", f"round {len(self.aggregator.opened) + 1}: {error.message}") from None
         await self._note("opened", request.name, started)
         return True
@@ -164,9 +181,20 @@ class JobSession:
                 raise RefusalError(
                     "sum-unverified", f"sum not verified: too few members are left to recompute that of round {number}"
                 )
-            for downlink in self.aggregator.check(verifiers):
-                self._send([downlink])
+            await self._hand_out(self.aggregator.check(verifiers))
             await self._gather()
+
+    async def _hand_out(self, downlinks: Iterator[Downlink]) -> None:
+        """Make and send packets that are many or large, no faster than their receivers take them."""
+        more = True
+        while more:
+            batch, more = await asyncio.to_thread(_first_of, downlinks)
+            self._send(batch)
+            while more and any(self._is_behind(downlink.to) for downlink in batch):
+                await self._wait(_PACE_S)
+
+    def _is_behind(self, member: str) -> bool:
+        return self._desk.backlog(member) > _WINDOW_BYTES and member not in self._lost(self._desk.now())
 
     async def _gather(self, may_shrink: bool = False) -> None:
         """Wait until the phase has all it needs, or until those who are missing are lost."""
@@ -187,6 +215,8 @@ class JobSession:
             if start is Phase.UPLOADING and lost and not may_shrink:
                 return  # in an exact job the cohort stands: without a lost member this round cannot close
             await self._wait(min(_TICK_S, deadline - now))
+        if self._fault:
+            raise self._fault
 
     async def _assemble(self, roster: Roster) -> None:
         """Open an epoch over the roster, or recover from losing somebody while doing so."""
@@ -253,7 +283,7 @@ class JobSession:
             if member in self._banned or self._presence.is_lost(member, self._boots.get(member), now)
         )
 
-    def _send(self, downlinks: list[Downlink]) -> None:
+    def _send(self, downlinks: Iterable[Downlink]) -> None:
         for downlink in downlinks:
             self._desk.send(downlink.to, downlink.message)
 
@@ -288,3 +318,15 @@ class JobSession:
 
     async def _event(self, kind: str, body: Mapping[str, Any]) -> None:
         await asyncio.to_thread(self._desk.note_event, kind, body)
+
+
+def _first_of(downlinks: Iterator[Downlink]) -> tuple[list[Downlink], bool]:
+    """Make the next packets, up to about a window of bytes that are not shared; say whether there may be more."""
+    batch: list[Downlink] = []
+    size = 0
+    for downlink in downlinks:
+        size += 0 if batch and batch[-1].message is downlink.message else len(downlink.message)
+        batch.append(downlink)
+        if size >= _WINDOW_BYTES:
+            return batch, True
+    return batch, False

@@ -125,6 +125,11 @@ class Channel:
         """Return what this end lacks, to be told to the peer on a new stream."""
         return self._expected
 
+    @property
+    def queued_bytes(self) -> int:
+        """Return the bytes of messages that wait for the peer's acknowledgement; at most ACK_BYTES wait for long."""
+        return self._queued_bytes
+
     def has_room(self, size: int) -> bool:
         """Tell whether a message of `size` bytes may be queued now; an empty queue has room for any one message."""
         limits = self._limits
