@@ -208,7 +208,9 @@ class Clerk:
     async def _wait(self, ready: Callable[[], bool], until: float) -> None:
         while not ready() and self.office.now() < until:
             self._changed.clear()
+            # Not `wait_for`: in Python 3.11 it loses a cancellation that comes as the event does.
             try:
-                await asyncio.wait_for(self._changed.wait(), min(0.25, max(0.0, until - self.office.now())))
+                async with asyncio.timeout(min(0.25, max(0.0, until - self.office.now()))):
+                    await self._changed.wait()
             except TimeoutError:
                 continue

@@ -291,8 +291,10 @@ class JobSession:
         return self.aggregator.sum.survivors if self.aggregator.sum else ()
 
     async def _wait(self, timeout_s: float) -> None:
+        # Not `wait_for`: in Python 3.11 it loses a cancellation that comes as the event does.
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
         except TimeoutError:
             return
         finally:

@@ -343,6 +343,23 @@ def background(act: Callable[[], Awaitable[None]]) -> None:
     task.add_done_callback(_TASKS.discard)
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_cancellation_is_not_lost_when_something_happens_in_the_same_moment(tmp_path: Path, turns: int) -> None:
+    network = Network.of(tmp_path, 4)
+
+    async def test() -> None:
+        job = asyncio.create_task(network.run())  # nobody is there, so it waits
+        await asyncio.sleep(1.1)
+        network.changed()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        job.cancel()
+        await asyncio.wait([job])
+        assert job.cancelled()
+
+    run_virtual(test())
+
+
 def test_what_can_never_end_is_found_here() -> None:
     with pytest.raises(Stuck):
         run_virtual(asyncio.Event().wait())
