@@ -20,7 +20,7 @@ from privacy.secagg.replay import Replay
 from privacy.wire import decode_packet
 from tests.privacy.table import identity_of, manifest_of, names_of
 from tests.simulation.bank import Bank, part_of, wishes
-from tests.simulation.fake_loop import FakeLoop
+from tests.virtual_time import run_virtual
 
 __all__ = ["Story", "World", "plain_sum", "run_world"]
 
@@ -59,7 +59,7 @@ class Story:
 class World:
     """Banks, lines and faults around one job session."""
 
-    def __init__(self, seed: int, loop: FakeLoop) -> None:
+    def __init__(self, seed: int, loop: asyncio.AbstractEventLoop) -> None:
         self.random = random = Random(seed)
         self.loop = loop
         self.story = Story(seed)
@@ -228,16 +228,13 @@ def plain_sum(survivors: tuple[str, ...], request: str) -> list[int]:
 
 def run_world(seed: int) -> World:
     """Run one world to its end."""
-    loop = FakeLoop()
-    try:
-        world = loop.run_until_complete(_tell(seed, loop))
-    finally:
-        loop.close()
-    assert not loop.faults, f"seed {seed}: {loop.faults[0]}"
-    return world
+    return run_virtual(_tell(seed))
 
 
-async def _tell(seed: int, loop: FakeLoop) -> World:
+async def _tell(seed: int) -> World:
+    loop, faults = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _loop, fault: faults.append(fault))
     world = World(seed, loop)
     await world.run()
+    assert not faults, f"seed {seed}: {faults[0]}"
     return world
