@@ -105,7 +105,8 @@ class PermitSettings(Section):
     purposes, recipes: names that a job may carry. min_cohort: fewest banks behind any opened sum, 4 to 256.
     min_rows, min_bads: fewest rows with a target, and fewest bad ones, this bank joins with. max_rows: most rows it
     lets count.
-    allow_exclusion: 1 if a job may go on for good without a lost bank. exact_jobs: most jobs without noise, ever.
+    allow_exclusion: 1 if a job may go on for good without a lost bank. exact_jobs, exact_upload_bytes: most jobs
+    without noise on one dataset, and most bytes of masked parts in them.
     """
 
     purposes: Names = ("credit-risk-model",)
@@ -116,6 +117,7 @@ class PermitSettings(Section):
     max_rows: int = Field(default=2**24, ge=1, le=2**40)
     allow_exclusion: int = Field(default=0, ge=0, le=1)
     exact_jobs: int = Field(default=100, ge=0, le=10**6)
+    exact_upload_bytes: int = Field(default=10**10, ge=0, le=10**15)
 
 
 class StateSettings(Section):

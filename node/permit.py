@@ -37,10 +37,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What this bank's rows were already used for: jobs without noise, and members excluded from them for good."""
+    """What this bank's rows were already used for: jobs without noise, members excluded, masked bytes sent in them."""
 
     exact_jobs: int = 0
     exclusions: int = 0
+    uploaded_bytes: int = 0
 
 
 def offer_of(manifest: Manifest, rows: int, bads: int) -> Offer:
@@ -94,6 +95,18 @@ class Permit:
             if not holds:
                 return RefusalError(f"permit-{slug}", text)
         return None
+
+    def decide_upload(self, spent: Spent, size_bytes: int) -> RefusalError | None:
+        """Return None if a masked part of that size may leave in a job without noise. Code: permit-exact-upload.
+
+        Every exact sum tells something about the rows behind it; the cap bounds how much in all.
+        """
+        if spent.uploaded_bytes + size_bytes <= self.settings.exact_upload_bytes:
+            return None
+        return RefusalError(
+            "permit-exact-upload",
+            f"the permit allows {self.settings.exact_upload_bytes} bytes of parts without noise and they are used up",
+        )
 
     def decide_exclusion(self, spent: Spent) -> RefusalError | None:
         """Return None if a job may go on for good without a lost member, or the rule that forbids it.

@@ -155,9 +155,10 @@ class RecordStore:
             ).fetchone()
         return None if row is None else decode_event(bytes(row[0]))
 
-    def egress(self, job: str, payload_kind: str) -> list[Event]:
-        """Return the `egress.authorised` events of one job and payload kind, oldest first."""
-        needles = (f'"job":"{job}"'.encode(), f'"payload_kind":"{payload_kind}"'.encode())
+    def egress(self, payload_kind: str, job: str = "") -> list[Event]:
+        """Return the `egress.authorised` events of one payload kind, of one job or of all, oldest first."""
+        named = f'"job":"{job}"' if job else '"job":"'
+        needles = (named.encode(), f'"payload_kind":"{payload_kind}"'.encode())
         with self._reader_lock:
             rows = self._reader.execute(
                 "SELECT event FROM event WHERE instr(event, ?) > 0 AND instr(event, ?) > 0 ORDER BY seq", needles

@@ -134,7 +134,10 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         config.source.table, dictionary, config.member.id, warn=lambda text: say("warning", warning=text)
     )
     permit = Permit(config.permit)
-    usage = load_usage(config.state.dir / "usage.json", _dataset(config.source.table, dictionary.digest()))
+    dataset = _dataset(config.source.table, dictionary.digest())
+    usage = load_usage(config.state.dir / "usage.json", dataset, len(table.target))
+    uploads = [event for event in store.egress("secagg.upload") if event.job in usage.jobs]
+    usage.uploaded_bytes = sum(int(str(event.body["bytes"])) for event in uploads)
     rules = MemberRules(
         own=config.member.id,
         identity=keys.identity,
@@ -218,7 +221,7 @@ def _past_votes(store: RecordStore, manifest: Manifest) -> dict[int, Vote]:
     """Return this bank's votes in a job, by round, from its own log; the last of a round counts."""
     seats = [seat.member for seat in manifest.seats]
     votes: dict[int, Vote] = {}
-    for event in store.egress(manifest.job, "secagg.consent"):
+    for event in store.egress("secagg.consent", manifest.job):
         bits = str(event.body["cohort"])
         survivors = tuple(member for member, bit in zip(seats, bits, strict=True) if bit == "1")
         if event.round is not None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from node.journal_line import say
 from node.permit import Permit, offer_of
 from node.seat import Pins, Seat, check_manifest
-from node.usage import Usage
+from node.usage import Usage, charge_upload
 from privacy import messages as msg
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
 from privacy.errors import MisuseError, PeerError, PrivacyError, RefusalError, VerificationError
@@ -131,7 +131,9 @@ class Session:
                 member.ready(envelope, packet)
             case "open":
                 await self._feed(seat, member.open(envelope, packet))
-                await self._gate.send(await asyncio.to_thread(seat.answer))
+                outgoing = await asyncio.to_thread(seat.answer)
+                charge_upload(self._bank.usage, self._bank.permit, len(outgoing.message))
+                await self._gate.send(outgoing)
             case "close":
                 await self._gate.send(member.close(envelope, packet))
             case "certificate":

@@ -9,20 +9,24 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from node.journal_line import say
 from node.permit import Permit, Spent
 from privacy.errors import InputError
 
-__all__ = ["Usage", "allow_exclusion", "load_usage"]
+__all__ = ["NEW_VERSION_ROWS", "Usage", "allow_exclusion", "charge_upload", "load_usage"]
+
+NEW_VERSION_ROWS = 100
 
 
 @dataclass(slots=True)
 class Usage:
-    """The use of one dataset (named by the digest of its file and dictionary).
+    """The use of one dataset (named by the digest of its file and dictionary, or that of the version before it).
 
-    jobs: ids of exact jobs joined. members: everyone who sat in one of them and was not left behind since. excluded:
-    those left behind, in the order of events.
+    rows: rows with a target. jobs: ids of exact jobs joined. members: everyone who sat in one of them and was not left
+    behind since. excluded: those left behind, in the order of events. uploaded_bytes: masked parts that left in exact
+    jobs; it is not written here, since the node's log holds every upload.
     """
 
     path: Path
@@ -30,15 +34,17 @@ class Usage:
     jobs: list[str] = field(default_factory=list)
     members: set[str] = field(default_factory=set)
     excluded: list[list[str]] = field(default_factory=list)
+    rows: int = 0
+    uploaded_bytes: int = 0
 
     @property
     def spent(self) -> Spent:
         """Return the counts that the permit decides on."""
-        return Spent(exact_jobs=len(self.jobs), exclusions=len(self.excluded))
+        return Spent(len(self.jobs), len(self.excluded), self.uploaded_bytes)
 
     def spent_before(self, job: str) -> Spent:
         """Return the same without this job: a node that comes back to it does not join a second one."""
-        return Spent(exact_jobs=len(self.jobs) - (job in self.jobs), exclusions=len(self.excluded))
+        return Spent(len(self.jobs) - (job in self.jobs), len(self.excluded), self.uploaded_bytes)
 
     def left_behind(self, lost: frozenset[str]) -> frozenset[str]:
         """Return those of `lost` who sat in a job and were not left behind since."""
@@ -64,7 +70,12 @@ class Usage:
 
     def _write(self) -> None:
         stored = _read(self.path)
-        stored[self.dataset] = {"jobs": self.jobs, "members": sorted(self.members), "excluded": self.excluded}
+        stored[self.dataset] = {
+            "jobs": self.jobs,
+            "members": sorted(self.members),
+            "excluded": self.excluded,
+            "rows": self.rows,
+        }
         draft = self.path.with_suffix(".draft")
         with draft.open("w", encoding="utf-8") as stream:
             json.dump(stored, stream, sort_keys=True, indent=1)
@@ -92,19 +103,33 @@ def allow_exclusion(usage: Usage, permit: Permit, lost: frozenset[str]) -> None:
     )
 
 
-def load_usage(path: Path, dataset: str) -> Usage:
-    """Return the use of a dataset as the file at `path` holds it; no file means none.
+def charge_upload(usage: Usage, permit: Permit, size_bytes: int) -> None:
+    """Count a masked part that is about to leave, or raise the `RefusalError` that the permit gives."""
+    refusal = permit.decide_upload(usage.spent, size_bytes)
+    if refusal:
+        raise refusal
+    usage.uploaded_bytes += size_bytes
 
-    Raises `InputError` if the file is not what this module wrote.
+
+def load_usage(path: Path, dataset: str, rows: int) -> Usage:
+    """Return the use of a dataset of `rows` rows as the file at `path` holds it; no file means none.
+
+    A table with fewer than `NEW_VERSION_ROWS` rows more than an earlier one goes on with that one's counts: sums over
+    tables that differ by a few rows would tell those rows. Raises `InputError` if the file is not what this module
+    wrote.
     """
-    stored = _read(path).get(dataset, {"jobs": [], "members": [], "excluded": []})
-    return Usage(path, dataset, list(stored["jobs"]), set(stored["members"]), list(stored["excluded"]))
+    stored = _read(path)
+    earlier = max(stored, key=lambda name: (name == dataset, stored[name]["rows"]), default=dataset)
+    if earlier != dataset and rows >= stored[earlier]["rows"] + NEW_VERSION_ROWS:
+        earlier = dataset
+    found = stored.get(earlier, {"jobs": [], "members": [], "excluded": [], "rows": rows})
+    return Usage(path, earlier, list(found["jobs"]), set(found["members"]), list(found["excluded"]), int(found["rows"]))
 
 
-def _read(path: Path) -> dict[str, dict[str, list]]:  # type: ignore[type-arg]  # lists of names, and lists of those
+def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         document = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        if not all(set(entry) == {"jobs", "members", "excluded"} for entry in document.values()):
+        if not all(set(entry) == {"jobs", "members", "excluded", "rows"} for entry in document.values()):
             raise ValueError
     except (ValueError, AttributeError, TypeError):
         raise InputError("usage-malformed", f"{path}: not the file this node wrote; restore it from a backup") from None
