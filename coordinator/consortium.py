@@ -46,7 +46,7 @@ key = "keys/identity.key"
 url = "sqlite:///coordinator.db"
 
 [state]
-dir = "state"
+dir = "."
 """
 
 
@@ -94,7 +94,7 @@ def found(folder: Path, founding: Founding, now: datetime) -> str:
     write_new(keys / "server.pem", server.certificate_pem, 0o644)
     write_new(keys / "server.key", server.key_pem, 0o600)
     write_new(keys / "identity.key", secrets.token_hex(32).encode("ascii") + b"\n", 0o600)
-    load_log_key(folder / "state", LOG_ORIGIN)
+    load_log_key(folder, LOG_ORIGIN)
     text = _CONFIG.format(name=founding.name, listen=founding.listen)
     write_new(config, text.encode("utf-8"), 0o644)
     return authority.fingerprint(root.certificate_pem)
