@@ -14,7 +14,7 @@ def test_reads_what_founding_wrote(tmp_path: Path) -> None:
 
     assert (config.consortium.name, config.listen.grpc) == ("demo", "127.0.0.1:0")
     assert config.storage.url == f"sqlite:///{tmp_path}/coordinator.db"
-    assert config.state.dir == tmp_path / "state"
+    assert config.state.dir == tmp_path
     assert config.authority is not None
     assert config.authority.key == tmp_path / "keys" / "ca.key"
     policy = config.policy
