@@ -4,15 +4,12 @@ It reads a job's events and decides nothing. Theory: on a screen one line moves;
 recipe becomes one line, so a log stays readable and short.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.status import Status
-from rich.table import Table
-
+from creditmesh_demo.evaluation import Market
 from creditmesh_demo.job_history import JobEvent
 from creditmesh_demo.page.headline import mean
 from creditmesh_demo.report import Judged
@@ -31,17 +28,21 @@ class Screen:
     """Print what a demo does, on standard output."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
-        self._status: Status | None = None
+        # Rich is loaded where there is a screen for it; a file or a pipe gets the same lines without it.
+        self._console = _console() if sys.stdout.isatty() else None
+        self._status: Any = None
         self._step = ""
 
     def say(self, text: str) -> None:
         """Print one line that stays."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        if self._console is None:
+            print(text, flush=True)
+        else:
+            self._console.print(text, markup=False, soft_wrap=True)
 
     def working(self, text: str) -> None:
         """Show what is going on: a live line on a screen, else a line when the text changes."""
-        if not self._console.is_terminal:
+        if self._console is None:
             if text != self._step:
                 self.say(f"  {text}")
             self._step = text
@@ -63,7 +64,7 @@ class Screen:
         if event.kind == "round-opened":
             step = STEPS.get(str(body["name"]).split("-")[0], "training")
             live = f"{recipe}: sum {body['number']} over {body['survivors']} banks, {step}"
-            self.working(live if self._console.is_terminal else f"{recipe}: {step}")
+            self.working(live if self._console else f"{recipe}: {step}")
         elif event.kind == "job-started":
             self.working(f"{recipe}: {len(body['members'])} banks agreed on keys")
         elif event.kind == "member-left-out":
@@ -81,26 +82,24 @@ class Screen:
         if market is None:
             self.say(f"{record.recipe}: failed: {record.reason}")
             return
-        title = f"{record.recipe}: AUC on hold-out rows (market: on those of all banks)"
-        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
-        table.add_column("bank", no_wrap=True, overflow="ellipsis")
-        for name in ("rows", "own", "network", "mixed", "chosen", "market"):
-            table.add_column(name, justify="left" if name == "chosen" else "right", no_wrap=True, min_width=len(name))
-        for bank in market.banks:
-            figures = bank.figures
-            aucs = [_auc(figures[f"auc_{name}"]) for name in ("own", "network", "mixed")]
-            table.add_row(
-                bank.bank, f"{figures['rows_train'] + figures['rows_test']:,}", *aucs, figures["chosen"] or "-",
-                _auc(figures["auc_own_market"]),
-            )  # fmt: skip
-        table.add_section()
-        means = [_auc(mean(market.banks, f"auc_{name}")) for name in ("own", "network", "mixed")]
-        table.add_row("mean", "", *means, "", _auc(mean(market.banks, "auc_own_market")))
-        released = (record.outcome.get("metrics") or {}).get("auc")
-        table.add_row(
-            "market", "", _auc(mean(market.banks, "auc_own_market")), _auc(released), "", "", "", style="bold"
-        )
-        self._console.print(table)
+        self._table(f"{record.recipe}: AUC on hold-out rows (market: on those of all banks)", _rows(judged, market))
+
+    def _table(self, title: str, rows: Sequence[Sequence[str]]) -> None:
+        """Print rows of text, the first of them the heads; the last two are set apart."""
+        if self._console is not None:
+            self._console.print(_rich_table(title, rows))
+            return
+        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        self.say(f"\n{title}\n")
+        for place, row in enumerate(rows):
+            cells = [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+            if place in (1, len(rows) - 2):
+                self.say("  " + "  ".join("-" * width for width in widths))
+            self.say(("  " + "  ".join(cells)).rstrip())
+        self.say("")
 
     def finished(self, out: Path, report: Mapping[str, Any], verifiers: int, problems: Sequence[str]) -> None:
         """Print where everything is and what a reader must know before trusting it.
@@ -120,6 +119,42 @@ class Screen:
         for problem in problems:
             self.say(problem)
         self.say(f"report: {out / 'report.html'}\ncheck:  creditmesh-audit verify {out / 'coordinator'}")
+
+
+def _rows(judged: Judged, market: Market) -> list[tuple[str, ...]]:
+    """Return a result table as text: heads, one row per bank, the means, and the market."""
+    rows: list[tuple[str, ...]] = [("bank", "rows", "own", "network", "mixed", "chosen", "market")]
+    for bank in market.banks:
+        figures = bank.figures
+        size = f"{figures['rows_train'] + figures['rows_test']:,}"
+        aucs = [_auc(figures[f"auc_{name}"]) for name in ("own", "network", "mixed")]
+        rows.append((bank.bank, size, *aucs, figures["chosen"] or "-", _auc(figures["auc_own_market"])))
+    means = {name: _auc(mean(market.banks, f"auc_{name}")) for name in ("own", "network", "mixed", "own_market")}
+    released = (judged.record.outcome.get("metrics") or {}).get("auc")
+    rows.append(("mean", "", means["own"], means["network"], means["mixed"], "", means["own_market"]))
+    rows.append(("market", "", means["own_market"], _auc(released), "", "", ""))
+    return rows
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _rich_table(title: str, rows: Sequence[Sequence[str]]) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+    table.add_column(rows[0][0], no_wrap=True, overflow="ellipsis")
+    for name in rows[0][1:]:
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    for place, row in enumerate(rows[1:], start=1):
+        if place == len(rows) - 2:
+            table.add_section()
+        table.add_row(*row, style="bold" if place == len(rows) - 1 else "")
+    return table
 
 
 def _auc(value: float | None) -> str:
