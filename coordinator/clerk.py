@@ -37,6 +37,7 @@ from risk.job import rounds
 __all__ = ["Clerk", "Office"]
 
 _MAX_ROUNDS = 10_000
+_STATE_OF: Mapping[str, JobState] = {"job-started": "running", "job-paused": "paused", "job-resumed": "running"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Clerk:
     job: Job
     session: JobSession | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    _state: JobState = "joining"
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
@@ -103,7 +105,6 @@ class Clerk:
         desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool)
         self.session = JobSession(manifest, office.identity, office.presence, desk)
         office.counter.serve(job.id, manifest.purpose, self.session.receive)
-        await asyncio.to_thread(office.store.set_job_state, job.id, "running")
         await asyncio.to_thread(self._note_event, "job-started", {"members": list(manifest.roster.members)})
         try:
             await self.session.run(replay)
@@ -203,6 +204,10 @@ class Clerk:
             self._note_event("round-opened", body)
 
     def _note_event(self, kind: str, body: Mapping[str, Any]) -> None:
+        state: JobState | None = _STATE_OF.get(kind)
+        if state is not None and state != self._state:
+            self._state = state
+            self.office.store.set_job_state(self.job.id, state)
         self.office.store.add_event(self.job.id, kind, body)
 
     async def _wait(self, ready: Callable[[], bool], until: float) -> None:
