@@ -85,7 +85,7 @@ lint: setup
 	@$(VENV_PYTHON) -m mypy --no-error-summary
 
 fast: lint
-	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile -m 'not slow' $(UNIT)
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --hypothesis-profile fast -m 'not slow' $(UNIT)
 
 test: setup
 	@$(VENV_PYTHON) -m pytest

@@ -1,6 +1,7 @@
 """What holds for every test: one thread a library, no network beyond this machine, no property judged by time."""
 
 import os
+import re
 import sys
 
 # Before numpy or torch is imported anywhere: several test processes share few cores.
@@ -13,13 +14,19 @@ import pytest
 __all__: list[str] = []
 
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
+# `make fast` asks for this one: a property that breaks mostly breaks within few examples.
+hypothesis.settings.register_profile("fast", deadline=None, print_blob=True, max_examples=20)
 hypothesis.settings.load_profile("house")
 
 
+# Loads torch or Flower, runs whole jobs, trains on whole rooms, or draws the report: more than a save should wait for.
+_SLOW = re.compile(r"tower|flower|test_(session|session_spool|job|bank|scorecard|evaluation|page|points|log_store)\.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow whatever loads torch or Flower; that import alone takes seconds."""
+    """Mark as slow what `make fast` leaves to `make test`."""
     for item in items:
-        if "tower" in item.path.name or "flower" in item.path.name:
+        if _SLOW.search(item.path.name):
             item.add_marker(pytest.mark.slow)
 
 

@@ -6,6 +6,7 @@ plant a breach in a small tree and see it found.
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["PACKAGES", "ROOT", "is_generated", "package_files", "parse", "plant", "text_files"]
@@ -64,8 +65,13 @@ def text_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def parse(path: Path) -> ast.Module:
-    """Parse one file."""
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    """Parse one file; the tree is shared, so it is read and never changed."""
+    return _parse_text(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=2048)
+def _parse_text(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def plant(root: Path, files: dict[str, str]) -> Path:
