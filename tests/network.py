@@ -150,7 +150,7 @@ class Node:
             write=self._write,
         )
 
-    def egress(self, job: str, kind: str) -> list[Any]:
+    def egress(self, kind: str, job: str) -> list[Any]:
         """Return records of what was sent, as the node's own log has them."""
         return [
             SimpleNamespace(body=outgoing.record, round=outgoing.round)
