@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from node.seat import Seat
+from privacy.errors import InputError
 from risk.bank import bank_result
 from risk.modelfile import canonical_json, encode_model
 
@@ -18,7 +19,8 @@ __all__ = ["write_result", "write_whole"]
 def write_result(state: Path, how: str, seat: Seat) -> None:
     """Write the result of a job that ended `how` (`done`, `failed`, `refused`) under the node's state folder.
 
-    `jobs/<job>/result.json` holds this job, `result.json` the last one of each recipe; models go to `models/`.
+    `jobs/<job>/result.json` holds this job, `result.json` the last one of each recipe; models go to `models/`. Raises
+    `InputError` if `result.json` is not what this module wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
@@ -34,8 +36,7 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(folder / "result.json", _pretty(entry))
     latest = state / "result.json"
-    every = json.loads(latest.read_text("utf-8")) if latest.exists() else {}
-    write_whole(latest, _pretty({**every, manifest.recipe: entry}))
+    write_whole(latest, _pretty({**_read(latest), manifest.recipe: entry}))
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -46,6 +47,16 @@ def write_whole(path: Path, content: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(path)
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        document = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        if not isinstance(document, dict):
+            raise ValueError
+    except ValueError:
+        raise InputError("result-malformed", f"{path}: not the file this node wrote; move it away") from None
+    return document
 
 
 def _pretty(document: dict[str, object]) -> bytes:
