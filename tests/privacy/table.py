@@ -176,7 +176,8 @@ class Bench:
         may_exclude: Callable[[frozenset[str]], None] | None = None,
     ) -> None:
         """Replace a member's process by a fresh one that knows its past votes only."""
-        self.members[name] = member_of(self.manifest, name, 77, may_exclude or allow_anything, past_votes)
+        seed = 77_000 + 1000 * len(self.sent) + self.manifest.roster.index(name)
+        self.members[name] = member_of(self.manifest, name, seed, may_exclude or allow_anything, past_votes)
         self.dead.discard(name)
 
     def catch_up(self, name: str, asks: Iterable[bytes], plan: Plan) -> None:
