@@ -186,11 +186,14 @@ class JobSession:
 
     async def _hand_out(self, downlinks: Iterator[Downlink]) -> None:
         """Make and send packets that are many or large, no faster than their receivers take them."""
-        more = True
+        more, deadline = True, self._desk.now() + self.manifest.round_deadline_s
         while more:
             batch, more = await asyncio.to_thread(_first_of, downlinks)
             self._send(batch)
-            while more and any(self._is_behind(downlink.to) for downlink in batch):
+            while more and (behind := {each.to for each in batch if self._is_behind(each.to)}):
+                if self._desk.now() >= deadline:
+                    for member in behind:
+                        self._banned[member] = f"{member} did not read within {self.manifest.round_deadline_s} s"
                 await self._wait(_PACE_S)
 
     def _is_behind(self, member: str) -> bool:

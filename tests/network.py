@@ -176,9 +176,11 @@ class Network:
     events: list[tuple[float, str, Mapping[str, Any]]] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     heard_by: JobSession | None = None
+    backlogs: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.rows = rows_of(self.names)
+        self.backlogs = dict.fromkeys(self.names, 0)
         for name in self.names:
             state = self.folder / name
             state.mkdir()
@@ -213,7 +215,7 @@ class Network:
 
     def open_job(self, manifest: Manifest) -> JobSession:
         """Return the session of a job whose members' messages will reach it."""
-        desk = Desk(self.carry, self.notes.append, self._note_event, self.now)
+        desk = Desk(self.carry, self.notes.append, self._note_event, self.now, self.backlogs.__getitem__)
         self.heard_by = JobSession(manifest, identity_of(COORDINATOR), self.presence, desk)
         return self.heard_by
 

@@ -343,6 +343,24 @@ def background(act: Callable[[], Awaitable[None]]) -> None:
     task.add_done_callback(_TASKS.discard)
 
 
+@pytest.mark.parametrize("how", ["never", "late"])
+def test_a_member_that_lives_and_does_not_read_holds_nobody_up_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("coordinator.session._WINDOW_BYTES", 1000)
+    network = Network.of(tmp_path, 5)
+
+    def script() -> None:
+        network.backlogs["bank-002"] = 10**6
+        if how == "late":
+            later(DEADLINE_S - 1, lambda: network.backlogs.update({"bank-002": 0}))
+
+    assert play(network, script) == ("done", "")
+
+    assert (set(survivors(network)[1:]) == {4}) is (how == "never")
+    assert network.ended_s <= DEADLINE_S + MOMENT_S
+
+
 @pytest.mark.parametrize("turns", range(6))
 def test_a_cancellation_is_not_lost_when_something_happens_in_the_same_moment(tmp_path: Path, turns: int) -> None:
     network = Network.of(tmp_path, 4)
