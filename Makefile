@@ -2,7 +2,7 @@
 # Needs Python 3.11 with venv, pip and make; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup towers demo test fast lint check wire locks bench chaos
+.PHONY: help setup towers demo test fast lint check wire locks bench chaos mutate
 
 # A shim may answer to a name and then not run, so each candidate has to prove itself.
 python = $(shell for each in python3.11 python3; do \
@@ -92,6 +92,9 @@ test: setup
 
 # `make test` collects everything under tests/: floors, units, properties, vectors, wire drift, simulation, end to end.
 check: lint test
+
+mutate: setup
+	@$(VENV_PYTHON) -m tests.mutation $(if $(ONLY),--only "$(ONLY)")
 
 # --- generated files ------------------------------------------------------------------------------------------------
 
