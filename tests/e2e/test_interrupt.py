@@ -79,7 +79,7 @@ def test_a_check_that_waits_for_its_settings(tmp_path: Path) -> None:
 def test_a_coordinator_that_waits_for_members(operator: Operator) -> None:
     with started(command(COORDINATOR, "run", "--config", operator.config)) as process:
         endpoint = wait_for(process, "listening")["grpc"]
-        listening = operator.folder / "state" / "listening.json"
+        listening = operator.folder / "listening.json"
         assert json.loads(listening.read_text("utf-8"))["grpc"] == endpoint
         ended = interrupt(process)
 
