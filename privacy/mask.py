@@ -3,9 +3,14 @@
 It derives no key. Theory: AES-256 in counter mode from counter zero (SP 800-38A section 6.5) under a key that is
 used for one stream once; its bytes read as little-endian words are uniform modulo 2**32 or 2**64, so adding them
 hides a vector without bias and without rejection. Work goes in pieces that stay in the processor's cache.
+
+The blocks from counter two on are drawn as GCM ciphertext of zeros under a zero IV: they are the same bytes (SP 800-38D
+sections 6.5 and 7.1: with a 96-bit IV the first data block is enciphered at counter two), and the library's GCM is more
+than twice as fast as its CTR on processors with vector AES, though it also computes a tag, which nobody asks for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -16,6 +21,8 @@ __all__ = ["apply_masks", "keystream"]
 
 _PIECE_BYTES = 256 * 1024
 _COUNTER_ZERO = bytes(16)
+_ZERO_IV = bytes(12)
+_HEAD_BYTES = 32  # the blocks of counters zero and one, which GCM keeps for itself
 
 
 def apply_masks(words: np.ndarray, plus: Sequence[bytes], minus: Sequence[bytes]) -> None:
@@ -25,18 +32,24 @@ def apply_masks(words: np.ndarray, plus: Sequence[bytes], minus: Sequence[bytes]
     """
     if words.dtype not in (np.uint32, np.uint64) or words.ndim != 1 or not words.flags.c_contiguous:
         raise MisuseError("mask-words", f"masks apply to one contiguous row of words, found {words.dtype}")
-    streams = [(_cipher(key), np.add) for key in plus] + [(_cipher(key), np.subtract) for key in minus]
+    zeros, buffer = bytes(_PIECE_BYTES), bytearray(_PIECE_BYTES + 15)
     step = _PIECE_BYTES // words.itemsize
-    zeros = bytes(_PIECE_BYTES)
-    buffer = bytearray(_PIECE_BYTES + 15)
     noise = np.frombuffer(buffer, dtype=words.dtype.newbyteorder("<"), count=step)
-    for start in range(0, len(words), step):
-        piece = words[start : start + step]
-        size = piece.nbytes
-        source = zeros if size == _PIECE_BYTES else memoryview(zeros)[:size]
-        for cipher, combine in streams:
-            cipher.update_into(source, buffer)
-            combine(piece, noise[: len(piece)], out=piece)
+    head, rest = np.split(words, [_HEAD_BYTES // words.itemsize])
+    streams: list[tuple[Callable[[bytes | memoryview, bytearray], int], np.ufunc]] = []
+    signed: list[tuple[Sequence[bytes], np.ufunc]] = [(plus, np.add), (minus, np.subtract)]
+    for keys, combine in signed:
+        for key in keys:
+            _cipher(key, modes.CTR(_COUNTER_ZERO)).update_into(zeros[: head.nbytes], buffer)
+            combine(head, noise[: len(head)], out=head)
+            streams.append((_cipher(key, modes.GCM(_ZERO_IV)).update_into, combine))
+    for start in range(0, len(rest), step):
+        piece = rest[start : start + step]
+        source = zeros if piece.nbytes == _PIECE_BYTES else memoryview(zeros)[: piece.nbytes]
+        piece_noise = noise[: len(piece)]
+        for draw, combine in streams:
+            draw(source, buffer)
+            combine(piece, piece_noise, out=piece)
 
 
 def keystream(key: bytes, length: int, word_bits: int) -> np.ndarray:
@@ -46,5 +59,5 @@ def keystream(key: bytes, length: int, word_bits: int) -> np.ndarray:
     return words
 
 
-def _cipher(key: bytes):  # type: ignore[no-untyped-def]  # the library's stream type is not public
-    return Cipher(algorithms.AES256(key), modes.CTR(_COUNTER_ZERO)).encryptor()
+def _cipher(key: bytes, mode: Any):  # type: ignore[no-untyped-def]  # the library's stream type is not public
+    return Cipher(algorithms.AES256(key), mode).encryptor()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from privacy.errors import MisuseError
 from privacy.mask import apply_masks, keystream
@@ -19,6 +20,13 @@ def test_masks_come_off_again(length: int, dtype: type[np.unsignedinteger]) -> N
     assert length < 8 or (words != start).any()
     apply_masks(words, [b"c" * 32], [b"b" * 32, KEY])
     assert (words == start).all()
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 100, 65_535 + 8, 65_536 + 8, 65_537 + 8, 131_080])
+def test_a_mask_is_counter_mode_from_counter_zero(length: int) -> None:
+    stream = Cipher(algorithms.AES256(KEY), modes.CTR(bytes(16))).encryptor().update(bytes(8 * length))
+    assert keystream(KEY, length, 32).tobytes() == stream[: 4 * length]
+    assert keystream(KEY, length, 64).tobytes() == stream
 
 
 def test_pieces_make_one_stream() -> None:
