@@ -30,12 +30,12 @@ class DiskSpool:
         """
         self._folder = folder
         self._room = memory_bytes
-        self._kept: dict[str, bytes] = {}
+        self._kept: dict[str, bytes | memoryview] = {}
         self._places: dict[str, tuple[int, int]] = {}
         self._file: BinaryIO | None = None
         self._end = 0
 
-    def put(self, member: str, vector: bytes) -> None:
+    def put(self, member: str, vector: bytes | memoryview) -> None:
         """Keep a member's part; a disk that cannot take it raises `InputError`."""
         if len(vector) <= self._room:
             self._room -= len(vector)
@@ -48,7 +48,7 @@ class DiskSpool:
         self._places[member] = (self._end, len(vector))
         self._end += len(vector)
 
-    def get(self, member: str) -> bytes:
+    def get(self, member: str) -> bytes | memoryview:
         """Return a member's part; a disk that does not give it back raises `InputError`."""
         if member in self._kept:
             return self._kept[member]
@@ -67,7 +67,7 @@ class DiskSpool:
             self._file.close()
             self._file = None
 
-    def _write(self, vector: bytes) -> None:
+    def _write(self, vector: bytes | memoryview) -> None:
         if self._file is None:
             # Unbuffered: a buffer would only copy, and what was written is read back from the same descriptor.
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - `close` closes it

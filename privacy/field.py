@@ -77,7 +77,7 @@ class Plan:
         """Return words as little-endian bytes, `size_bytes` of them."""
         return words.astype(words.dtype.newbyteorder("<"), copy=False).tobytes()
 
-    def from_bytes(self, raw: bytes) -> np.ndarray:
+    def from_bytes(self, raw: bytes | memoryview) -> np.ndarray:
         """Return little-endian bytes as read-only words; a wrong size raises `PeerError`."""
         if len(raw) != self.size_bytes:
             raise PeerError("vector-size", f"a vector holds {len(raw)} bytes, expected {self.size_bytes}")

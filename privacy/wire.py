@@ -23,6 +23,7 @@ VERSION = 1
 _MAX_SIGNED = 16 * 2**20
 _MAX_ATTACHMENTS = 1024
 _VECTOR_TAG = bytes([pb.Packet.VECTOR_FIELD_NUMBER << 3 | 2])  # length-delimited
+_PACKET_TAGS = (pb.Packet.SIGNED_FIELD_NUMBER << 3 | 2, pb.Packet.ATTACHMENTS_FIELD_NUMBER << 3 | 2, _VECTOR_TAG[0])
 
 _KINDS: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "offer": (messages.Offer, pb.Offer),
@@ -65,7 +66,7 @@ class Packet:
 
     signed: bytes
     attachments: tuple[bytes, ...] = ()
-    vector: bytes = b""
+    vector: bytes | memoryview = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,12 @@ def encode_packet(packet: Packet) -> bytes:
 
 
 def decode_packet(raw: bytes) -> Packet:
-    """Return the packet in raw; raise `PeerError` for anything else."""
-    proto = _parse(pb.Packet, raw, "packet")
+    """Return the packet in raw, its vector a view of raw and no copy; raise `PeerError` for anything else."""
+    end, vector = _split_vector(raw)
+    proto = _parse(pb.Packet, raw[:end], "packet")
     if len(proto.attachments) > _MAX_ATTACHMENTS or len(proto.signed) > _MAX_SIGNED:
         raise PeerError("packet-size", "a packet holds too many attachments or too long a message")
-    return Packet(proto.signed, tuple(proto.attachments), proto.vector)
+    return Packet(proto.signed, tuple(proto.attachments), proto.vector if vector is None else vector)
 
 
 def encode_signed(signed: SignedFields) -> bytes:
@@ -154,6 +156,27 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _split_vector(raw: bytes) -> tuple[int, memoryview | None]:
+    """Return where the vector's field begins and the vector, if it is the last field; else the whole is protobuf's.
+
+    Only a packet's own fields are walked over; whatever else comes is left to the parser.
+    """
+    at = 0
+    while at < len(raw) and raw[at] in _PACKET_TAGS:
+        start, size, shift = at + 1, 0, 0
+        while start < len(raw) and raw[start] > 0x7F:
+            size |= (raw[start] & 0x7F) << shift
+            shift, start = shift + 7, start + 1
+        if start == len(raw):
+            break
+        size |= raw[start] << shift
+        start += 1
+        if raw[at] == _VECTOR_TAG[0] and start + size == len(raw):
+            return at, memoryview(raw)[start:]
+        at = start + size
+    return len(raw), None
 
 
 def _parse(shape: type[Proto], raw: bytes, what: str) -> Any:

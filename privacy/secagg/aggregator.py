@@ -72,7 +72,7 @@ class Aggregator:
         self._headers_sha256 = b""
         self._round = 0
         self._new_spool = new_spool
-        self._vector = b""
+        self._vector, self._sum_sha256 = b"", b""
         self._verifiers: set[str] = set()
         self._signatures: dict[str, bytes] = {}
 
@@ -132,7 +132,7 @@ class Aggregator:
         total = self._current()
         if len(self._votes) < self.roster.threshold or not total.lost:
             raise MisuseError("certificate-early", "a certificate needs t votes and somebody lost")
-        votes = tuple(self._votes[member] for member in sorted(self._votes))
+        votes = tuple(self._votes[member] for member in sorted(self._votes)[: self.roster.threshold])
         self.phase = Phase.REVEALING
         message = say.Certificate(total.survivors, self._headers_sha256)
         return self._send(list(total.survivors), message, self._here(), votes)
@@ -153,6 +153,7 @@ class Aggregator:
                 self._part(total, owner)  # one that is not the signed one explains it
             raise
         self._vector = total.plan.to_bytes(words)
+        self._sum_sha256 = sha256(self._vector)
         self.phase = Phase.CHECKING
 
     def verifiers(self) -> list[str]:
@@ -190,7 +191,7 @@ class Aggregator:
         self._in(Phase.VERIFIED)
         total = self._current()
         opened = say.Opened(
-            self.epoch, self.position, self._round, total.survivors, self._headers_sha256, sha256(self._vector)
+            self.epoch, self.position, self._round, total.survivors, self._headers_sha256, self._sum_sha256
         )
         headers = tuple(total.raw_headers[member] for member in total.survivors)
         agreements = tuple(self._agreements[member] for member in self.roster.members)
@@ -347,14 +348,14 @@ class Aggregator:
         assert isinstance(message, say.SumSignature)  # the kind says so
         if envelope.sender not in self._verifiers or not same_bytes(message.cohort_sha256, self._cohort):
             raise PeerError("sum-signature-cohort", f"{envelope.sender} signs a sum it was not asked to verify")
-        if not same_bytes(message.sum_sha256, sha256(self._vector)):
+        if not same_bytes(message.sum_sha256, self._sum_sha256):
             raise PeerError("sum-mismatch", f"{envelope.sender} recomputes another sum")
         self._signatures.setdefault(envelope.sender, envelope.raw)
         if not self.missing_signatures():
             self.phase = Phase.VERIFIED
         return []
 
-    def _part(self, total: MaskedSum, owner: str) -> bytes:
+    def _part(self, total: MaskedSum, owner: str) -> bytes | memoryview:
         try:
             return total.part(owner)
         except PeerError as error:
@@ -391,7 +392,7 @@ class Aggregator:
 
     def _send(
         self, members: list[str], message: say.Message, at: Address, attachments: tuple[bytes, ...] = (),
-        vector: bytes = b"", recipient: str = "",
+        vector: bytes | memoryview = b"", recipient: str = "",
     ) -> list[Downlink]:  # fmt: skip
         to = recipient or (members[0] if len(members) == 1 else EVERYONE)
         envelope = sign_envelope(self._identity, COORDINATOR, to, at, message)

@@ -48,20 +48,26 @@ class SumCheck:
     """Recompute one position's sum from what the coordinator shows."""
 
     def __init__(self, roster: Roster, plan: Plan, bound: bytes, headers: Mapping[str, Header]) -> None:
-        """headers: the survivors' headers, as this member checked them when it voted."""
-        self._roster = roster
+        """headers: the survivors' headers, as this member checked them when it voted; what a check needs is kept."""
         self._plan = plan
         self._bound = bound
-        self._headers = headers
+        self._vectors = {owner: header.vector_sha256 for owner, header in headers.items()}
+        self._self_seeds = {owner: header.self_seed_sha256 for owner, header in headers.items()}
+        self._pair_seeds = {
+            (owner, lost): header.pair_seed_sha256[roster.index(lost)]
+            for owner, header in headers.items()
+            for lost in roster.members
+            if lost not in headers
+        }
         self._missing = set(headers)
         # Made with the first part: a member that is not asked to verify needs no second vector.
         self._total: np.ndarray | None = None
 
-    def add(self, owner: str, vector: bytes) -> None:
+    def add(self, owner: str, vector: bytes | memoryview) -> None:
         """Add one survivor's masked part; one that is not the signed one raises `VerificationError`."""
         if owner not in self._missing:
             raise PeerError("check-owner", f"a part of {owner} is shown twice, or {owner} is not in the cohort")
-        if not same_bytes(sha256(vector), self._headers[owner].vector_sha256):
+        if not same_bytes(sha256(vector), self._vectors[owner]):
             raise VerificationError("sum-mismatch", f"the coordinator shows another part of {owner} than it signed")
         words = self._plan.from_bytes(vector)
         if self._total is None:
@@ -72,19 +78,16 @@ class SumCheck:
 
     def open(self, check: Check) -> bytes:
         """Return the sum's little-endian words; a seed that is not the signed one raises `VerificationError`."""
-        survivors = tuple(self._headers)
-        lost = [member for member in self._roster.members if member not in self._headers]
-        places = [(holder, dropped) for holder in survivors for dropped in lost]
-        if self._missing or self._total is None or tuple(seed.owner for seed in check.self_seeds) != survivors:
+        if self._missing or self._total is None or [seed.owner for seed in check.self_seeds] != [*self._self_seeds]:
             raise PeerError("check-incomplete", "a check comes before all parts, or without all self seeds")
-        if [(pair.holder, pair.dropped) for pair in check.pairs] != places:
+        if [(pair.holder, pair.dropped) for pair in check.pairs] != [*self._pair_seeds]:
             raise PeerError("check-incomplete", "a check comes without exactly the pair seeds with the dropped")
         for seed in check.self_seeds:
-            if not same_bytes(self_seed_digest(self._bound, seed.value), self._headers[seed.owner].self_seed_sha256):
+            if not same_bytes(self_seed_digest(self._bound, seed.value), self._self_seeds[seed.owner]):
                 raise VerificationError("sum-mismatch", f"the self seed shown for {seed.owner} is not the signed one")
         pairs: dict[str, dict[str, bytes]] = {}
         for pair in check.pairs:
-            signed = self._headers[pair.holder].pair_seed_sha256[self._roster.index(pair.dropped)]
+            signed = self._pair_seeds[pair.holder, pair.dropped]
             if not same_bytes(pair_seed_digest(self._bound, pair.value), signed):
                 raise VerificationError("sum-mismatch", f"a pair seed shown for {pair.holder} is not the signed one")
             pairs.setdefault(pair.holder, {})[pair.dropped] = pair.value

@@ -31,7 +31,7 @@ class OpenedSum:
     position: int
     survivors: tuple[str, ...]
     cohort_sha256: bytes
-    vector: bytes
+    vector: bytes | memoryview
 
 
 class History:
@@ -64,7 +64,7 @@ class History:
             raise PeerError("previous-changed", f"round {opened.round} is shown again with another sum or cohort")
         return True
 
-    def take(self, opened: Opened, vector: bytes, headers: tuple[bytes, ...], bound: bytes) -> OpenedSum:
+    def take(self, opened: Opened, vector: bytes | memoryview, headers: tuple[bytes, ...], bound: bytes) -> OpenedSum:
         """Append an opened sum to the transcript; it must follow the last and agree with this member's vote."""
         if opened.round != self.rounds + 1:
             raise PeerError("round-order", f"round {opened.round} after {self.rounds} opened sums")

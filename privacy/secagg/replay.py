@@ -65,7 +65,7 @@ class Replay:
             raise MisuseError("replay-over", "the recipe has learned all it asked for")
         return self._plan
 
-    def feed(self, vector: bytes) -> None:
+    def feed(self, vector: bytes | memoryview) -> None:
         """Give the generator the opened sum of the current request, as little-endian words."""
         plan = self.plan
         self._advance(plan.decode(plan.from_bytes(vector)))

@@ -12,10 +12,10 @@ __all__ = ["MemorySpool", "Spool"]
 class Spool(Protocol):
     """Keep masked parts by member for one position."""
 
-    def put(self, member: str, vector: bytes) -> None:
+    def put(self, member: str, vector: bytes | memoryview) -> None:
         """Keep a member's part."""
 
-    def get(self, member: str) -> bytes:
+    def get(self, member: str) -> bytes | memoryview:
         """Return a member's part."""
 
     def close(self) -> None:
@@ -26,13 +26,13 @@ class MemorySpool:
     """Keep parts in memory: for sums that are small, and for tests."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, bytes] = {}
+        self._parts: dict[str, bytes | memoryview] = {}
 
-    def put(self, member: str, vector: bytes) -> None:
+    def put(self, member: str, vector: bytes | memoryview) -> None:
         """Keep a member's part."""
         self._parts[member] = vector
 
-    def get(self, member: str) -> bytes:
+    def get(self, member: str) -> bytes | memoryview:
         """Return a member's part."""
         return self._parts[member]
 

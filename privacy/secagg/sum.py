@@ -120,7 +120,7 @@ class MaskedSum:
         take_off_masks(self._total, self.bound, self._self_seeds, self._seeds)
         return self._total
 
-    def part(self, owner: str) -> bytes:
+    def part(self, owner: str) -> bytes | memoryview:
         """Return a survivor's masked part for the verifiers; `PeerError` if it is not the one its header names."""
         vector = self.spool.get(owner)
         if not same_bytes(sha256(vector), self.headers[owner].vector_sha256):

@@ -97,7 +97,7 @@ def test_a_full_disk_fails_the_job_with_its_line_and_bans_nobody(tmp_path: Path)
     rounds = 0
 
     class Filling(DiskSpool):
-        def put(self, member: str, vector: bytes) -> None:
+        def put(self, member: str, vector: bytes | memoryview) -> None:
             if rounds == 3 and member == "bank-002":
                 raise FULL
             super().put(member, vector)

@@ -61,7 +61,12 @@ def refused(code: str, kind: type[PrivacyError] = PrivacyError) -> Iterator[None
 
 
 def sign_as(
-    sender: str, to: str, at: Address, message: Message, attachments: tuple[bytes, ...] = (), vector: bytes = b""
+    sender: str,
+    to: str,
+    at: Address,
+    message: Message,
+    attachments: tuple[bytes, ...] = (),
+    vector: bytes | memoryview = b"",
 ) -> bytes:
     """Return a packet that `sender` signed with its real key: what a cheat can always make."""
     raw = sign_envelope(identity_of(sender), sender, to, at, message).raw
@@ -144,7 +149,12 @@ class Bench:
         return None
 
     def tell(
-        self, to: str, at: Address, message: Message, attachments: tuple[bytes, ...] = (), vector: bytes = b""
+        self,
+        to: str,
+        at: Address,
+        message: Message,
+        attachments: tuple[bytes, ...] = (),
+        vector: bytes | memoryview = b"",
     ) -> Outgoing | None:
         """Let a member take a message that the coordinator's key signed, whatever it says."""
         return self.answer(to, sign_as(COORDINATOR, to, at, message, attachments, vector))

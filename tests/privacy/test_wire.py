@@ -4,6 +4,10 @@ from dataclasses import replace
 
 import pytest
 from creditmesh_wire.v1 import secagg_pb2 as pb
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+from hypothesis import given
+from hypothesis import strategies as st
 
 from privacy import messages as say
 from privacy import wire
@@ -33,6 +37,28 @@ def test_a_message_comes_back(message: say.Message) -> None:
 
 def test_every_kind_is_tried() -> None:
     assert {type(message) for message in MESSAGES} == {shape for shape, _ in wire._KINDS.values()}
+
+
+@given(st.data())
+def test_a_packet_is_read_as_protobuf_reads_it(data: st.DataObject) -> None:
+    lengths = st.sampled_from([0, 1, 127, 128, 129, 16_383, 16_384])
+    fields = st.lists(st.tuples(st.sampled_from([0x0A, 0x12, 0x1A]), lengths), max_size=4)
+    raw = b"".join(bytes([tag]) + wire._varint(size) + bytes([tag]) * size for tag, size in data.draw(fields))
+    raw = raw[: len(raw) - data.draw(st.integers(0, 3))] + data.draw(st.binary(max_size=2))
+    try:
+        theirs: pb.Packet | None = pb.Packet.FromString(raw)
+    except DecodeError:
+        theirs = None
+    try:
+        ours: wire.Packet | None = wire.decode_packet(raw)
+    except PeerError:
+        ours = None
+    if theirs is None or len(UnknownFieldSet(theirs)):
+        assert ours is None
+    else:
+        assert ours == wire.Packet(theirs.signed, tuple(theirs.attachments), theirs.vector)
+        assert pb.Packet.FromString(wire.encode_packet(ours)) == theirs
+        assert wire.encode_packet(ours) == theirs.SerializeToString()
 
 
 def test_a_packet_and_a_signed_message_come_back() -> None:

@@ -28,7 +28,7 @@ def packet(outgoing: Outgoing | None) -> Packet:
 
 
 def unmask(
-    vector: bytes, plan: Plan, owner: str, seeds: Mapping[str, bytes], own_key: bytes | None = None
+    vector: bytes | memoryview, plan: Plan, owner: str, seeds: Mapping[str, bytes], own_key: bytes | None = None
 ) -> np.ndarray:
     """Take off an owner's vector every pair mask in `seeds`, by other member, and the self-mask if its key is known."""
     words = plan.from_bytes(vector).copy()

@@ -149,8 +149,8 @@ def wrong_length() -> None:
     assert (table.coordinator._current()._total[-1:].view(np.int64) != 0).all()
 
 
-def _padded(plan: Plan, raw: bytes) -> np.ndarray:
-    return np.frombuffer(raw.ljust(plan.size_bytes, b"\0")[: plan.size_bytes], dtype="<u8")
+def _padded(plan: Plan, raw: bytes | memoryview) -> np.ndarray:
+    return np.frombuffer(bytes(raw).ljust(plan.size_bytes, b"\0")[: plan.size_bytes], dtype="<u8")
 
 
 def receive(table: Bench, sent: Any) -> None:

@@ -17,7 +17,7 @@ from tests.privacy.table import Bench, bench, names_of, packet_of, parts_of, ref
 NAMES = names_of(7)  # c = 2, so three members verify
 OWN = NAMES[0]
 PLAN = plan_of(NAMES)
-Parts = list[tuple[say.CheckPart, bytes]]
+Parts = list[tuple[say.CheckPart, bytes | memoryview]]
 
 
 def settled(lost: int = 0) -> Bench:
