@@ -39,7 +39,8 @@ def cpu_s() -> float:
 
 def node(settings: Path, length: int, word_bits: int, rounds: int) -> int:
     """Run a node that contributes a fixed vector, and write its CPU seconds a round beside its settings."""
-    seat, service = importlib.import_module("node.seat"), importlib.import_module("node.service")
+    seat: Any = importlib.import_module("node.seat")
+    service: Any = importlib.import_module("node.service")
     part = np.random.default_rng(length).integers(-BOUND, BOUND, length)
     marks: list[float] = []
 
@@ -55,7 +56,7 @@ def node(settings: Path, length: int, word_bits: int, rounds: int) -> int:
 
 def coordinator(settings: Path, length: int, word_bits: int, rounds: int) -> int:
     """Run a coordinator for the same requests, and write each round's wall time and CPU."""
-    clerk = importlib.import_module("coordinator.clerk")
+    clerk: Any = importlib.import_module("coordinator.clerk")
     marks: list[tuple[float, float]] = []
     note = clerk.Clerk._note_round
 
