@@ -19,14 +19,18 @@ hypothesis.settings.register_profile("fast", deadline=None, print_blob=True, max
 hypothesis.settings.load_profile("house")
 
 
-# Loads torch or Flower, runs whole jobs, trains on whole rooms, or draws the report: more than a save should wait for.
-_SLOW = re.compile(r"tower|flower|test_(session|session_spool|job|bank|scorecard|evaluation|page|points|log_store)\.py")
+# Loads torch or Flower, starts processes, runs whole jobs, trains on whole rooms, tries every place of a message, or
+# draws the report: more than a save should wait for.
+_SLOW = re.compile(
+    r"tower|flower|audit/test_cli\.py"
+    r"|test_(session|session_spool|job|bank|scorecard|evaluation|page|points|log_store|places|processes)\.py"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what `make fast` leaves to `make test`."""
     for item in items:
-        if _SLOW.search(item.path.name):
+        if _SLOW.search(item.path.as_posix().rpartition("/tests/")[2]):
             item.add_marker(pytest.mark.slow)
 
 
