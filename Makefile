@@ -2,7 +2,7 @@
 # Needs Python 3.11 with venv, pip and make; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup towers demo test fast lint check wire locks bench chaos mutate
+.PHONY: help setup towers demo test fast lint check wire locks redteam bench chaos mutate
 
 # A shim may answer to a name and then not run, so each candidate has to prove itself.
 python = $(shell for each in python3.11 python3; do \
@@ -18,6 +18,7 @@ help:
 	@echo 'make test    every test              make fast    format, lint, types, floors, unit tests'
 	@echo 'make check   what CI runs            make bench   time the secure round'
 	@echo 'make chaos   200 rounds with nodes killed, frozen and cut off [SEED=1]'
+	@echo 'make redteam plays the attacks on the protocol and says who refused each'
 	@echo 'make wire    protobuf code           make locks   requirements/*.lock (asks the package index)'
 	@echo 'make setup   only the .venv          make towers  try again to install torch and Flower'
 
@@ -69,6 +70,9 @@ towers:
 demo: setup
 	@.venv/bin/creditmesh-demo $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)") \
 		$(if $(SEED),--seed "$(SEED)") $(if $(RECIPES),--recipes "$(RECIPES)")
+
+redteam: setup
+	@$(VENV_PYTHON) -m tests.redteam
 
 chaos: setup
 	@$(VENV_PYTHON) -m tests.chaos $(if $(SEED),--seed "$(SEED)")
