@@ -237,6 +237,8 @@ def test_one_loss_before_and_one_after_the_first_upload_burns_the_round(tmp_path
     assert set(survivors(network)) == {5}
     assert network.kinds() == ["job-paused", "members-excluded", "job-resumed"]
     assert network.nodes["bank-003"].usage.excluded == [["bank-002"]]
+    # Nobody waits for the one that the cohort already lacks.
+    assert network.events[0][2]["lost"] == ["bank-002"]
 
 
 def test_permits_that_forbid_an_exclusion_end_the_job(tmp_path: Path) -> None:
