@@ -1,7 +1,7 @@
 """Play every attack and print who refused it where: `python -m tests.redteam`; 1 if one was not refused.
 
-An attack of the list may have parts (4, 4b); it counts as refused if all of them were. Where Flower and the probe of its
-SecAgg+ are at hand, the questions that can be put to its functions are asked beside.
+An attack of the list may have parts (4, 4b); it counts as refused if all of them were. Where Flower and the probe of
+its SecAgg+ are at hand, the questions that can be put to its functions are asked beside.
 """
 
 import subprocess
