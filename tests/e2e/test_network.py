@@ -193,4 +193,4 @@ def test_a_member_whose_certificate_no_longer_counts_stays_outside(five: Consort
 
     assert (outcome["state"], outcome["members"]) == ("done", five.names[:4])
     assert "does not know this certificate" in refused["reason"]
-    assert not (five.run.nodes["bank-4"] / "jobs").exists()
+    assert not (five.run.nodes["bank-4"] / "jobs" / job).exists()
