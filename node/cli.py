@@ -2,10 +2,11 @@
 
     creditmesh-node run   --config node.toml
     creditmesh-node check --config node.toml | --table FILE --schema FILE   [--json]
+    creditmesh-node replay JOB ROUND --config node.toml   [--json]
 
-Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 4 rolled back, 130 Ctrl-C. This module trains nothing
-and sends nothing. Theory: this is the one place where errors meet the user, so no other module prints them. Whatever is
-heavy is imported by the command that needs it.
+Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 3 something needed is missing, 4 rolled back, 130
+Ctrl-C. This module trains nothing and sends nothing. Theory: this is the one place where errors meet the user, so no
+other module prints them. Whatever is heavy is imported by the command that needs it.
 """
 
 import argparse
@@ -80,6 +81,17 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if report.ok else 2
 
 
+def _replay(options: argparse.Namespace) -> int:
+    import json
+
+    from node import config
+    from node.replay import replay_round
+
+    report = replay_round(config.load(options.config), options.job, options.round)
+    print(json.dumps(report.document(), indent=1) if options.json else "\n".join(report.lines()))
+    return report.exit_code
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
@@ -100,7 +112,19 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--schema", type=Path, metavar="FILE", help="the data dictionary, with --table")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(run=_check)
+    replay = commands.add_parser("replay", help="recompute what this bank sent in a round and compare the commitment")
+    replay.add_argument("job", metavar="JOB", help="the job's id, a folder under jobs/ of the state folder")
+    replay.add_argument("round", type=_round, metavar="ROUND", help="the round's number, from 1")
+    replay.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    replay.add_argument("--json", action="store_true", help="print the findings as JSON")
+    replay.set_defaults(run=_replay)
     return parser
+
+
+def _round(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"a round is a number from 1, found {text!r}")
+    return int(text)
 
 
 def _flush_output() -> None:

@@ -31,7 +31,7 @@ from privacy.log.note import NoteSigner
 from privacy.log.record import Author, Entry, Event, decode_event
 from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
 
-__all__ = ["RecordStore", "StoreSettings", "load_log_key"]
+__all__ = ["RecordStore", "StoreSettings", "load_log_key", "read_egress"]
 
 MARK_SYNC_US = 5_000_000
 _READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 10000")
@@ -157,13 +157,8 @@ class RecordStore:
 
     def egress(self, payload_kind: str, job: str = "") -> list[Event]:
         """Return the `egress.authorised` events of one payload kind, of one job or of all, oldest first."""
-        named = f'"job":"{job}"' if job else '"job":"'
-        needles = (named.encode(), f'"payload_kind":"{payload_kind}"'.encode())
         with self._reader_lock:
-            rows = self._reader.execute(
-                "SELECT event FROM event WHERE instr(event, ?) > 0 AND instr(event, ?) > 0 ORDER BY seq", needles
-            ).fetchall()
-        return [decode_event(bytes(row[0])) for row in rows]
+            return _egress(self._reader, payload_kind, job)
 
     def close(self) -> None:
         """Write what was deferred, note the orderly end in the mark, and release the log."""
@@ -213,6 +208,32 @@ class RecordStore:
 
     def _keep_mark(self, batch: Batch) -> None:
         self._mark.keep(batch.checkpoint, clean=False, now_us=batch.instant.mono_us)
+
+
+def read_egress(directory: Path, payload_kind: str, job: str) -> list[Event]:
+    """Return what `RecordStore.egress` does from a log that another process may be writing; nothing is checked.
+
+    Raises:
+        InputError: `log-unusable`.
+    """
+    path = directory / "log.db"
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            return _egress(connection, payload_kind, job)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise InputError("log-unusable", f"{path}: the log cannot be read ({error})") from error
+
+
+def _egress(reader: sqlite3.Connection, payload_kind: str, job: str) -> list[Event]:
+    named = f'"job":"{job}"' if job else '"job":"'
+    needles = (named.encode(), f'"payload_kind":"{payload_kind}"'.encode())
+    rows = reader.execute(
+        "SELECT event FROM event WHERE instr(event, ?) > 0 AND instr(event, ?) > 0 ORDER BY seq", needles
+    ).fetchall()
+    return [decode_event(bytes(row[0])) for row in rows]
 
 
 class _MarkFile:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from node.archive import Archive
 from node.config import NodeConfig
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
@@ -25,7 +26,7 @@ from node.record_store import RecordStore, StoreSettings, load_log_key
 from node.result import write_result
 from node.seat import Pins, Seat
 from node.session import Bank, Session
-from node.source import read_dictionary, read_table
+from node.source import dataset_digest, read_dictionary, read_table
 from node.usage import allow_exclusion, load_usage
 from privacy.envelope import COORDINATOR
 from privacy.errors import PrivacyError, RefusalError
@@ -134,7 +135,7 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         config.source.table, dictionary, config.member.id, warn=lambda text: say("warning", warning=text)
     )
     permit = Permit(config.permit)
-    dataset = _dataset(config.source.table, dictionary.digest())
+    dataset = dataset_digest(config.source.table, dictionary.digest())
     usage = load_usage(config.state.dir / "usage.json", dataset, len(table.target))
     uploads = [event for event in store.egress("secagg.upload") if event.job in usage.jobs]
     usage.uploaded_bytes = sum(int(str(event.body["bytes"])) for event in uploads)
@@ -157,6 +158,7 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         decided=partial(_decided, store),
         alarmed=partial(_alarmed, store),
         write=partial(_write, config.state.dir, store),
+        archive=Archive(config.state.dir, dataset),
     )
 
 
@@ -170,15 +172,6 @@ def _link_settings(config: NodeConfig, keys: NodeKeys) -> LinkSettings:
     return LinkSettings(
         config.coordinator.endpoint, keys.tls.ca_pem, keys.tls.certificate_pem, keys.tls.key_pem, config.member.id
     )
-
-
-def _dataset(table: Path, dictionary_sha256: str) -> str:
-    """Return the name of the rows in use: 64 hex digits over the table's bytes and the dictionary."""
-    state = hashlib.sha256(dictionary_sha256.encode())
-    with table.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            state.update(block)
-    return state.hexdigest()
 
 
 def _commit_key(state: Path) -> bytes:

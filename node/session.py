@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from node.archive import Archive
 from node.journal_line import say
 from node.permit import Permit, offer_of
 from node.seat import Pins, Seat, check_manifest
@@ -51,7 +52,7 @@ class Bank:
 
     past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records `job.decided`,
     with the reason of a refusal. alarmed: records `alarm.raised` for a job and the error that refused it. write: writes
-    the result of a job that ended in a state.
+    the result of a job that ended in a state. archive: keeps what an auditor needs to recompute a part.
     """
 
     rules: MemberRules
@@ -63,6 +64,7 @@ class Bank:
     decided: Callable[[Manifest, str], None]
     alarmed: Callable[[str, PrivacyError], None]
     write: Callable[[str, Seat], None]
+    archive: Archive
 
 
 class Session:
@@ -131,7 +133,7 @@ class Session:
                 member.ready(envelope, packet)
             case "open":
                 await self._feed(seat, member.open(envelope, packet))
-                outgoing = await asyncio.to_thread(seat.answer)
+                outgoing = await asyncio.to_thread(self._answer, seat)
                 charge_upload(self._bank.usage, self._bank.permit, len(outgoing.message))
                 await self._gate.send(outgoing)
             case "close":
@@ -152,7 +154,16 @@ class Session:
 
     async def _feed(self, seat: Seat, opened: OpenedSum | None) -> None:
         if opened is not None:
-            await asyncio.to_thread(seat.feed, opened)
+            await asyncio.to_thread(self._learn, seat, opened)
+
+    def _learn(self, seat: Seat, opened: OpenedSum) -> None:
+        self._bank.archive.keep_sum(opened)
+        seat.feed(opened)
+
+    def _answer(self, seat: Seat) -> Outgoing:
+        outgoing = seat.answer()
+        self._bank.archive.keep_upload(outgoing)
+        return outgoing
 
     # -- joining -----------------------------------------------------------------------------------------------------
 
@@ -175,9 +186,7 @@ class Session:
         offered = self._offers.pop(manifest.job, None)
         try:
             self._check_charter(manifest, offered)
-            seat = await asyncio.to_thread(
-                Seat, manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest)
-            )
+            seat = await asyncio.to_thread(self._take_seat, manifest)
         except (PeerError, RefusalError, RiskError) as error:
             # Told at once: nobody waits for a set-up that will not come.
             self._bank.decided(manifest, error.message)
@@ -186,6 +195,10 @@ class Session:
         self._bank.usage.join(manifest.job, manifest.roster.members)
         self._seat = seat
         say("job_started", job=manifest.job, recipe=manifest.recipe, members=len(manifest.seats))
+
+    def _take_seat(self, manifest: Manifest) -> Seat:
+        self._bank.archive.begin(manifest)
+        return Seat(manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest))
 
     def _check_charter(self, manifest: Manifest, offered: Manifest | None) -> None:
         """Decide on the final roster: its thresholds are not those of the offer."""

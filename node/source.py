@@ -6,6 +6,7 @@ by column, kind, count and first line and never by a cell's value, because messa
 people read than the table.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -27,7 +28,7 @@ from privacy.errors import InputError
 from risk.dictionary import Dictionary, Field, parse_dictionary
 from risk.table import Table
 
-__all__ = ["Problem", "Scan", "read_dictionary", "read_table", "scan_table"]
+__all__ = ["Problem", "Scan", "dataset_digest", "read_dictionary", "read_table", "scan_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +219,12 @@ def _warnings(dictionary: Dictionary, cells: Cells, left_out: int) -> tuple[str,
     if left_out:
         warnings.append(f"{left_out} rows left out: not an accepted application ({dictionary.accepted} = 0)")
     return tuple(warnings)
+
+
+def dataset_digest(table: Path, dictionary_sha256: str) -> str:
+    """Return the name of the rows in a file: 64 hex digits over its bytes and the dictionary."""
+    state = hashlib.sha256(dictionary_sha256.encode())
+    with table.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()

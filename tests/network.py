@@ -16,6 +16,7 @@ import numpy as np
 
 from coordinator.presence import Presence
 from coordinator.session import Desk, JobSession, RoundNote
+from node.archive import Archive
 from node.config import PermitSettings
 from node.permit import Permit
 from node.record_store import RecordStore
@@ -41,6 +42,7 @@ from tests.risk.rooms import flag, number, room_dictionary, room_tables
 __all__ = ["CODE", "Network", "Node", "Rows", "rows_of"]
 
 CODE = "c" * 64
+DATASET = "d" * 64
 Rows = tuple[Dictionary, dict[str, Table]]
 
 
@@ -148,6 +150,7 @@ class Node:
             decided=lambda manifest, reason: self.decisions.append((manifest.job, reason)),
             alarmed=lambda job, error: self.alarms.append((job, error.code)),
             write=self._write,
+            archive=Archive(self.state, DATASET),
         )
 
     def egress(self, kind: str, job: str) -> list[Any]:

@@ -25,10 +25,11 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSum:
-    """A sum as it was opened: the survivors it runs over and its little-endian words."""
+    """A sum as it was opened: the survivors it runs over and its little-endian words; bound: its position's C."""
 
     round: int
     position: int
+    bound: bytes
     survivors: tuple[str, ...]
     cohort_sha256: bytes
     vector: bytes | memoryview
@@ -80,4 +81,4 @@ class History:
             self.cohort = opened.survivors
         self.transcript = next_transcript(self.transcript, bound, cohort, opened.sum_sha256)
         self.rounds, self._last = opened.round, opened
-        return OpenedSum(opened.round, opened.position, opened.survivors, cohort, vector)
+        return OpenedSum(opened.round, opened.position, bound, opened.survivors, cohort, vector)
