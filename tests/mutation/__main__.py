@@ -26,7 +26,7 @@ MODULES = {
 SUITE = Suite(
     ("tests/privacy", "tests/properties", "tests/vectors", "tests/redteam", "tests/node/test_permit.py",
      "tests/node/test_usage*.py", "tests/node/test_seat.py"),
-    ("--ignore=tests/privacy/log", "-m", "not slow", "--hypothesis-seed=0"),
+    ("--ignore=tests/privacy/log", "--hypothesis-seed=0"),
 )  # fmt: skip
 
 
