@@ -76,9 +76,14 @@ class MaskedSum:
         return tuple(self.boxes[sender][place] for sender in self.survivors)
 
     def take_shares(self, sender: str, shares: tuple[say.Share, ...]) -> None:
-        """Keep a member's shares of all survivors' self seeds, each checked against its owner's signed hash."""
+        """Keep a member's shares of all survivors' self seeds, each checked against its owner's signed hash.
+
+        The shares of t members rebuild every seed: further ones are not looked into.
+        """
         if tuple(share.owner for share in shares) != self.survivors:
             raise PeerError("shares-owners", f"the shares of {sender} are not those of the cohort")
+        if len(self._shares) >= self.roster.threshold:
+            return
         place = self.roster.index(sender)
         for share in shares:
             expected = self.headers[share.owner].share_sha256[place]
