@@ -2,7 +2,7 @@
 # Needs Python 3.11 with venv, pip and make; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup towers demo test fast lint check wire locks redteam bench chaos mutate
+.PHONY: help setup towers demo test fast lint check wire locks redteam bench scale chaos mutate
 
 # A shim may answer to a name and then not run, so each candidate has to prove itself.
 python = $(shell for each in python3.11 python3; do \
@@ -17,6 +17,7 @@ help:
 	@echo 'make demo [DATA=room] [OUT=folder] [SEED=0] [RECIPES=scorecard,towers]   train, and write the report'
 	@echo 'make test    every test              make fast    format, lint, types, floors, unit tests'
 	@echo 'make check   what CI runs            make bench   time the secure round'
+	@echo 'make scale   cost against 4 to 200 members, drawn ([OUT=folder])'
 	@echo 'make chaos   200 rounds with nodes killed, frozen and cut off [SEED=1]'
 	@echo 'make redteam plays the attacks on the protocol and says who refused each'
 	@echo 'make wire    protobuf code           make locks   requirements/*.lock (asks the package index)'
@@ -78,7 +79,11 @@ chaos: setup
 	@$(VENV_PYTHON) -m tests.chaos $(if $(SEED),--seed "$(SEED)")
 
 bench: setup
+	@$(VENV_PYTHON) -m tests.bench.one_sum
 	@$(VENV_PYTHON) tests/bench/secure_round.py
+
+scale: setup
+	@$(VENV_PYTHON) -m tests.bench.scale $(if $(OUT),"$(OUT)",creditmesh-scale)
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 
