@@ -270,3 +270,27 @@ def test_everybody_hears_the_end() -> None:
     table, _parts = begun()
     assert [each.to for each in table.coordinator.end("failed", "lost")] == NAMES
     assert [each.to for each in table.coordinator.charter(table.manifest.roster)] == NAMES
+
+
+def test_every_phase_says_whom_it_waits_for() -> None:
+    table, everyone, first = bench(NAMES), set(NAMES), NAMES[0]
+    coordinator = table.coordinator
+    downlinks = coordinator.assemble(table.manifest.roster)
+    assert coordinator.pending() == everyone
+    answers = {each.to: table.answer(each.to, each.message) for each in downlinks}
+    for name in NAMES[1:]:
+        outgoing = answers[name]
+        assert outgoing is not None
+        receive(table, packet(outgoing))
+    assert coordinator.phase is Phase.ASSEMBLING and coordinator.pending() == {first}
+    last = answers[first]
+    assert last is not None
+    setups = coordinator.receive(open_envelope(packet(last).signed, coordinator.identity_of), packet(last))
+    assert coordinator.phase is Phase.AGREEING and coordinator.pending() == everyone
+    table.down(setups)
+    assert coordinator.phase is Phase.READY and coordinator.pending() == frozenset()
+    table.begin(ASK, PLAN)
+    table.upload(parts_of(NAMES, PLAN), NAMES[1:])
+    assert coordinator.pending() == {first}
+    table.down([each for each in coordinator.close() if each.to == NAMES[1]])
+    assert coordinator.pending() == set(NAMES[2:]) and not coordinator.certifiable()
