@@ -94,10 +94,10 @@ lint: setup
 	@$(VENV_PYTHON) -m mypy --no-error-summary
 
 fast: lint
-	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --hypothesis-profile fast -m 'not slow' $(UNIT)
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadgroup --hypothesis-profile fast -m 'not slow' $(UNIT)
 
 test: setup
-	@$(VENV_PYTHON) -m pytest
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadgroup
 
 # `make test` collects everything under tests/: floors, units, properties, vectors, wire drift, simulation, end to end.
 check: lint test

@@ -27,11 +27,18 @@ _SLOW = re.compile(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what `make fast` leaves to `make test`."""
+    """Mark what `make fast` leaves to `make test`, and keep whole networks of processes from running side by side.
+
+    With several workers a file stays together, and everything in `tests/e2e` goes to one worker, first.
+    """
     for item in items:
-        if _SLOW.search(item.path.as_posix().rpartition("/tests/")[2]):
+        inside = item.path.as_posix().rpartition("/tests/")[2]
+        if _SLOW.search(inside):
             item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.xdist_group("e2e" if inside.startswith("e2e/") else inside))
+    items.sort(key=lambda item: "/tests/e2e/" not in item.path.as_posix())
 
 
 def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
