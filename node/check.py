@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from node.config import PermitSettings
-from node.source import Scan, read_dictionary, scan_table
+from node.dataset import read_dictionary
+from node.source import Scan, scan_table
 
 __all__ = ["CheckReport", "check_table"]
 

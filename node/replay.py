@@ -16,9 +16,10 @@ import numpy as np
 
 from node.archive import Archive, KeptJob
 from node.config import NodeConfig
+from node.dataset import dataset_digest, read_dictionary
 from node.installed import installed_digest
 from node.record_store import read_egress
-from node.source import dataset_digest, read_dictionary, read_table
+from node.source import read_table
 from privacy import messages as say
 from privacy.digest import sha256
 from privacy.envelope import Envelope, open_envelope

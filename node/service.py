@@ -16,17 +16,18 @@ from pathlib import Path
 
 from node.archive import Archive
 from node.config import NodeConfig
+from node.dataset import dataset_digest, read_dictionary
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
 from node.journal_line import say
 from node.keys_file import NodeKeys, read_keys
 from node.link import LinkSettings
 from node.permit import Permit
+from node.reading import read_table
 from node.record_store import RecordStore, StoreSettings, load_log_key
 from node.result import write_result
 from node.seat import Pins, Seat
 from node.session import Bank, Session
-from node.source import dataset_digest, read_dictionary, read_table
 from node.usage import allow_exclusion, load_usage
 from privacy.envelope import COORDINATOR
 from privacy.errors import PrivacyError, RefusalError
@@ -132,7 +133,7 @@ def _clock() -> Instant:
 def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
     dictionary = read_dictionary(config.source.schema_file)
     table = read_table(
-        config.source.table, dictionary, config.member.id, warn=lambda text: say("warning", warning=text)
+        config.source.table, config.source.schema_file, config.member.id, lambda text: say("warning", warning=text)
     )
     permit = Permit(config.permit)
     dataset = dataset_digest(config.source.table, dictionary.digest())

@@ -6,7 +6,6 @@ by column, kind, count and first line and never by a cell's value, because messa
 people read than the table.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -23,12 +22,11 @@ from node.table_file import (
     read_cells,
     role_names,
 )
-from node.toml_file import read_document
 from privacy.errors import InputError
-from risk.dictionary import Dictionary, Field, parse_dictionary
+from risk.dictionary import Dictionary, Field
 from risk.table import Table
 
-__all__ = ["Problem", "Scan", "dataset_digest", "read_dictionary", "read_table", "scan_table"]
+__all__ = ["Problem", "Scan", "read_table", "scan_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +67,6 @@ class Scan:
     missing: dict[str, int]
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
-
-
-def read_dictionary(path: Path) -> Dictionary:
-    """Return the data dictionary in the schema file at `path`; raises an `InputError` that names file and key."""
-    return parse_dictionary(read_document(Path(path)), str(path))
 
 
 def read_table(path: Path, dictionary: Dictionary, member: str, warn: Callable[[str], None] | None = None) -> Table:
@@ -219,12 +212,3 @@ def _warnings(dictionary: Dictionary, cells: Cells, left_out: int) -> tuple[str,
     if left_out:
         warnings.append(f"{left_out} rows left out: not an accepted application ({dictionary.accepted} = 0)")
     return tuple(warnings)
-
-
-def dataset_digest(table: Path, dictionary_sha256: str) -> str:
-    """Return the name of the rows in a file: 64 hex digits over its bytes and the dictionary."""
-    state = hashlib.sha256(dictionary_sha256.encode())
-    with table.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            state.update(block)
-    return state.hexdigest()

@@ -10,7 +10,8 @@ from creditmesh_demo.room_folder import open_room
 from creditmesh_demo.run_record import JobRecord, RoundFact, RunRecord, Sent
 from creditmesh_demo.self_check import OpenedSum
 
-from node.source import read_dictionary, read_table
+from node.dataset import read_dictionary
+from node.source import read_table
 from privacy.field import Plan
 from risk.bank import bank_result
 from risk.catalogue import recipe

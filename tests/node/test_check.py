@@ -7,7 +7,8 @@ import pytest
 
 from node.check import check_table
 from node.config import PermitSettings
-from node.source import read_dictionary, read_table
+from node.dataset import read_dictionary
+from node.source import read_table
 from privacy.errors import InputError
 from tests.node.bank import ROWS, make_bank, write_table
 

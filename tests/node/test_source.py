@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from node.source import read_dictionary, read_table, scan_table
+from node.dataset import read_dictionary
+from node.source import read_table, scan_table
 from privacy.errors import InputError
 from risk.errors import InputError as SchemaError
 from risk.table import Table

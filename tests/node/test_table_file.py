@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from node.source import read_dictionary
+from node.dataset import read_dictionary
 from node.table_file import read_cells
 from privacy.errors import InputError
 from tests.node.bank import HEADER, ROWS, SCHEMA, write_table
