@@ -10,7 +10,7 @@ from functools import cached_property
 
 from privacy.roster import MIN_MEMBERS, Roster
 
-__all__ = ["ALL_RULES", "KEPT_BY_CODE", "Rule", "World"]
+__all__ = ["ALL_RULES", "Rule", "World"]
 
 
 class Rule(Enum):
@@ -43,8 +43,6 @@ class Rule(Enum):
 
 
 ALL_RULES = frozenset(Rule)
-# What `privacy.secagg` keeps today; docs/adr/0020 proposes the rest.
-KEPT_BY_CODE = ALL_RULES - {Rule.SIGNERS_OF_JOB, Rule.QUORUM_KEPT, Rule.SMALLEST_VOTE}
 
 
 @dataclass(frozen=True)
