@@ -17,7 +17,7 @@ from privacy.envelope import COORDINATOR, Address, Envelope
 from privacy.errors import InputError, PeerError, PrivacyError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.manifest import Manifest
-from privacy.roster import MIN_MEMBERS, Roster
+from privacy.roster import Roster
 from privacy.secagg.aggregator import Aggregator, Phase
 from privacy.secagg.downlink import Downlink, OpenedRound
 from privacy.secagg.replay import Replay
@@ -249,9 +249,10 @@ class JobSession:
         remaining = [member for member in self._standing.members if member not in gone]
         if gone:
             reasons = "; ".join(self._banned.get(member, f"{member} was lost") for member in sorted(gone))
-            if len(remaining) < MIN_MEMBERS:
+            least = self.manifest.roster.smallest_cohort
+            if len(remaining) < least:
                 raise RefusalError(
-                    "member-lost", f"{reasons}; {len(remaining)} members are left, at least {MIN_MEMBERS} are needed"
+                    "member-lost", f"{reasons}; {len(remaining)} members are left, at least {least} are needed"
                 )
             self.tally.dropouts += len(gone)
             self._standing, self._fixed = Roster(tuple(remaining)), True

@@ -184,7 +184,7 @@ class Aggregator:
 
     def missing_signatures(self) -> int:
         """Return how many more members must verify the sum."""
-        return max(0, self.roster.colluders + 1 - len(self._signatures))
+        return max(0, self.manifest.roster.colluders + 1 - len(self._signatures))
 
     def finish(self) -> np.ndarray:
         """Append the verified sum to the transcript and return it, (length,) int64."""

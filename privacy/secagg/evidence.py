@@ -108,14 +108,15 @@ def check_votes(
 
 
 def check_opened(
-    opened: say.Opened, evidence: Sequence[bytes], at: Address, seats: tuple[Roster, Plan], identity_of: IdentityOf
+    opened: say.Opened, evidence: Sequence[bytes], at: Address, seats: tuple[Roster, Plan, int], identity_of: IdentityOf
 ) -> tuple[bytes, ...]:
     """Return the survivors' signed headers if an opened sum has all it needs: headers and c + 1 sum signatures.
 
-    evidence: the headers, then the signatures. at: the position that the sum was opened at. seats: the epoch's roster
-    and the plan. `PeerError` for headers that do not fit, `VerificationError` for a sum that too few verified.
+    evidence: the headers, then the signatures. at: the position that the sum was opened at. seats: the epoch's roster,
+    the plan, and c of the whole job: who is lost may be the coordinator's choice, who colludes is not. `PeerError` for
+    headers that do not fit, `VerificationError` for a sum that too few verified.
     """
-    roster, plan = seats
+    roster, plan, colluders = seats
     headers, signatures = tuple(evidence[: len(opened.survivors)]), evidence[len(opened.survivors) :]
     if not same_bytes(headers_digest(headers), opened.headers_sha256):
         raise PeerError("headers-digest", "the attached headers are not those that are named")
@@ -130,8 +131,6 @@ def check_opened(
         if not fits or inner.sender not in opened.survivors or inner.sender in signers:
             raise VerificationError("sum-signature", f"{inner.sender} did not sign this sum, or is shown twice")
         signers.add(inner.sender)
-    if len(signers) <= roster.colluders:
-        raise VerificationError(
-            "sum-unverified", f"{len(signers)} members verified the sum, expected {roster.colluders + 1}"
-        )
+    if len(signers) <= colluders:
+        raise VerificationError("sum-unverified", f"{len(signers)} members verified the sum, expected {colluders + 1}")
     return headers

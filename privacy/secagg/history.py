@@ -43,7 +43,9 @@ class History:
         self.transcript = transcript_start(manifest_sha256)
         self.rounds = 0
         self.ask_sha256 = b""
-        self.cohort: tuple[str, ...] | None = past_votes[max(past_votes)].survivors if past_votes else None
+        self.cohort: tuple[str, ...] | None = (
+            min((vote.survivors for vote in past_votes.values()), key=len) if past_votes else None
+        )
         self._votes = past_votes
         self._last: Opened | None = None
 

@@ -57,11 +57,10 @@ class Member:
         if rules.own not in manifest.roster:
             raise RefusalError("seat-missing", f"job {manifest.job} has no seat for {rules.own}")
         self.manifest = manifest
-        self.state = State.IDLE
-        self.epoch_number = 0
+        self.state, self.epoch_number = State.IDLE, 0
         self.history = History(manifest.sha256(), dict(past_votes or {}))
         self._rules = rules
-        self._sha256 = manifest.sha256()
+        self._sha256, self._colluders = manifest.sha256(), manifest.roster.colluders
         self._agreement: AgreementKey | None = None
         self._roster: Roster | None = None
         self._own_setup = b""
@@ -271,11 +270,11 @@ class Member:
         agreements, evidence = packet.attachments[:split], packet.attachments[split:]
         roster = Roster(tuple(open_envelope(raw, self.manifest.identity_of).sender for raw in agreements))
         check_agreements(roster, agreements, replace(here, position=0), self.manifest.identity_of)
-        check_cohort_size(opened.survivors, roster)
+        check_cohort_size(opened.survivors, self.manifest.roster)
         ask_sha256 = bind.ask_digest(ask)
         bound = bind.binding(message.agreement_root, opened.position, opened.round, ask_sha256, self.history.transcript)
         here = replace(here, binding=bound)
-        headers = check_opened(opened, evidence, here, (roster, plan), self.manifest.identity_of)
+        headers = check_opened(opened, evidence, here, (roster, plan, self._colluders), self.manifest.identity_of)
         plan.from_bytes(packet.vector)
         self.epoch_number = max(self.epoch_number, opened.epoch)
         return self.history.take(opened, packet.vector, headers, bound)
@@ -294,14 +293,16 @@ class Member:
             raise PeerError("previous-unknown", f"the sum of position {opened.position} is not one we voted on")
         if not same_bytes(opened.headers_sha256, at.headers_sha256):
             raise PeerError("headers-digest", "the sum is shown over other headers than those we voted for")
-        here, seats = self._address(self._root, at.number, at.bound), (self._require(self._epoch).roster, self._plan())
+        here = self._address(self._root, at.number, at.bound)
+        seats = (self._require(self._epoch).roster, self._plan(), self._colluders)
         headers = check_opened(opened, packet.attachments, here, seats, self.manifest.identity_of)
         seats[1].from_bytes(packet.vector)
         return self.history.take(opened, packet.vector, headers, at.bound)
 
     def _check_cohort(self, roster: Roster) -> bool:
-        """Say whether the roster lacks members of the standing cohort; refuse what the permit does not allow."""
+        """Say whether the roster lacks members of the standing cohort; refuse what permit and u_min do not allow."""
         lost = left_behind(self._rules.own, roster, self.history.cohort or self.manifest.roster.members)
+        check_cohort_size(roster.members, self.manifest.roster)
         if lost:
             self._rules.may_exclude(lost)
         return bool(lost)
