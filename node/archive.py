@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from node.result import write_whole
 from privacy.digest import sha256
-from privacy.errors import InputError, PeerError, VerificationError
+from privacy.errors import InputError, PeerError, RefusalError, VerificationError
 from privacy.manifest import Manifest, decode_manifest
 from privacy.outgoing import Outgoing
 from privacy.secagg.history import OpenedSum
@@ -76,7 +76,10 @@ class Archive:
         self._kept: list[str] = []
 
     def begin(self, manifest: Manifest) -> None:
-        """Open a job's folder, or go on with it after a restart."""
+        """Open a job's folder, or go on with it after a restart.
+
+        A job id that this bank knows with another manifest raises `RefusalError`: its votes and counts would be mixed.
+        """
         folder = self._jobs / manifest.job
         document = {"manifest": manifest.encode().decode("ascii"), "dataset": self._dataset}
         try:
@@ -87,6 +90,8 @@ class Archive:
                 _mend(folder / name)
         except OSError as error:
             raise _fault(folder, error) from error
+        if self.read(manifest.job).manifest != manifest:
+            raise RefusalError("job-renamed", f"job {manifest.job} was run here before under another manifest")
         self._job = manifest.job
         self._kept = [sha256(kept.vector).hex() for kept in KeptJob(folder, manifest, self._dataset).sums()]
 
