@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from creditmesh_demo.folders import RunFolders, write_node_settings
 from creditmesh_demo.founding import found
 
@@ -130,8 +131,9 @@ def judge(network: Network, rounds: int, memory: tuple[int, int]) -> list[str]:
     if numbers != list(range(1, len(opened) + 1)):
         faults.append(f"rounds were opened out of order or twice: {numbers}")
     for sum_ in opened:
-        plain = sum(part_of(str(member), f"chaos-{sum_['round']}") for member in sum_["survivors"])  # type: ignore[attr-defined]
-        if hashlib.sha256(plain.tobytes()).hexdigest() != sum_["sha256"]:  # type: ignore[union-attr]
+        survivors: list[str] = sum_["survivors"]  # type: ignore[assignment]  # parsed JSON
+        plain = np.sum([part_of(member, f"chaos-{sum_['round']}") for member in survivors], axis=0)
+        if hashlib.sha256(plain.tobytes()).hexdigest() != sum_["sha256"]:
             faults.append(f"round {sum_['round']} is not the plain sum of its survivors")
     if ending["state"] == "done" and len(opened) != rounds:
         faults.append(f"the job is done after {len(opened)} of {rounds} rounds")

@@ -44,7 +44,8 @@ def requests(rounds: int) -> Generator[Ask, np.ndarray, None]:
 
 def node(settings: Path, seed: int, rounds: int) -> int:
     """Run a node on a bad line."""
-    seat, service = importlib.import_module("node.seat"), importlib.import_module("node.service")
+    seat: Any = importlib.import_module("node.seat")
+    service: Any = importlib.import_module("node.service")
     seat.rounds = lambda _spec: requests(rounds)
     seat.contribute = lambda ask, book: part_of(book.table.member, ask.name)
     service.write_result = lambda _state, how, _seat: (settings.parent / "ended").write_text(how)
@@ -78,7 +79,8 @@ def _spoil_frames(chance: random.Random) -> None:
 
 def coordinator(settings: Path, _seed: int, rounds: int) -> int:
     """Run a coordinator that notes every sum it opens and how the job ended."""
-    clerk, session = importlib.import_module("coordinator.clerk"), importlib.import_module("coordinator.session")
+    clerk: Any = importlib.import_module("coordinator.clerk")
+    session: Any = importlib.import_module("coordinator.session")
     aggregator = session.Aggregator
     finish = aggregator.finish
 

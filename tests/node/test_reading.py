@@ -1,5 +1,6 @@
 """A table read in a process of its own is the table, its warnings and its refusals."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_a_refusal_comes_over_with_its_code(tmp_path: Path, rows: str, code: str
 
 def test_a_reader_that_dies_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, schema = files(tmp_path, "0.25,a,2020-01,0\n")
-    monkeypatch.setattr(reading.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
 
     with pytest.raises(InputError) as refused:
         reading.read_table(table, schema, "bank", pytest.fail)
