@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 # Before numpy or torch is imported anywhere: several test processes share few cores.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -23,8 +24,14 @@ hypothesis.settings.load_profile("house")
 # draws the report: more than a save should wait for.
 _SLOW = re.compile(
     r"tower|flower|audit/test_cli\.py"
-    r"|test_(session|session_spool|job|bank|scorecard|evaluation|page|points|log_store|places|processes)\.py"
+    r"|test_(session|session_spool|job|bank|scorecard|evaluation|page|points|log_store|places|processes|progress|replay|clerk)\.py"
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow files unread in `make fast`: reading them imports torch and matplotlib."""
+    leaves_out = config.getoption("markexpr") == "not slow"
+    return True if leaves_out and _SLOW.search(_inside(collection_path)) else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -34,11 +41,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     With several workers a file stays together, and everything in `tests/e2e` goes to one worker, first.
     """
     for item in items:
-        inside = item.path.as_posix().rpartition("/tests/")[2]
+        inside = _inside(item.path)
         if _SLOW.search(inside):
             item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.xdist_group("e2e" if inside.startswith("e2e/") else inside))
-    items.sort(key=lambda item: "/tests/e2e/" not in item.path.as_posix())
+    items.sort(key=lambda item: not _inside(item.path).startswith("e2e/"))
+
+
+def _inside(path: Path) -> str:
+    return path.as_posix().rpartition("/tests/")[2]
 
 
 def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
