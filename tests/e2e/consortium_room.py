@@ -194,9 +194,18 @@ class ConsortiumRoom:
         return float(path.read_text())
 
     def event_s(self, job: str, kind: str) -> float:
-        """Return when the coordinator noted an event of a job, seconds since 1970."""
-        rows = self.history()._database.execute("SELECT t FROM events WHERE job = ? AND kind = ?", (job, kind))
-        return float(rows.fetchone()[0]) / 1e6
+        """Wait until the coordinator has noted an event of a job; return when it was, seconds since 1970."""
+        history = self.history()
+        found: list[tuple[int]] = []
+
+        def noted() -> bool:
+            query = "SELECT t FROM events WHERE job = ? AND kind = ?"
+            found[:] = history._database.execute(query, (job, kind)).fetchall()
+            return bool(found)
+
+        self.wait(noted, f"{kind} of {job}")
+        history.close()
+        return float(found[0][0]) / 1e6
 
     def noted(self, name: str, job: str) -> dict[int, dict[str, Any]]:
         """Return a node's true parts, or the sums that the coordinator opened, of a job by round."""

@@ -15,11 +15,9 @@ from node.keys_file import NodeKeys, read_keys
 from privacy.errors import InputError
 from tests.node.bank import Bank, make_bank
 
-NOW = datetime.now(UTC)
 
-
-def keys(bank: Bank, now: datetime = NOW) -> NodeKeys:
-    return read_keys(load(bank.config), now)
+def keys(bank: Bank, now: datetime | None = None) -> NodeKeys:
+    return read_keys(load(bank.config), now or datetime.now(UTC))
 
 
 def test_reads_what_belongs_together_and_prints_no_secret(tmp_path: Path) -> None:
@@ -41,7 +39,7 @@ def edit_peers(bank: Bank, change: Callable[[dict[str, Any]], object]) -> None:
 
 def foreign_certificate(bank: Bank) -> None:
     public = authority.public_key_of((bank.folder / "node.key").read_bytes())
-    certificate = authority.issue_member_certificate(bank.other, "alpha", public, NOW)
+    certificate = authority.issue_member_certificate(bank.other, "alpha", public, datetime.now(UTC))
     (bank.folder / "node.pem").write_bytes(certificate)
 
 
@@ -116,12 +114,12 @@ def test_a_certificate_holds_for_its_member_and_its_time_only(tmp_path: Path) ->
     public = authority.public_key_of((tmp_path / "node.key").read_bytes())
 
     with pytest.raises(InputError, match=r"valid .* UTC, not now"):
-        keys(bank, NOW + timedelta(days=31))
+        keys(bank, datetime.now(UTC) + timedelta(days=31))
     with pytest.raises(InputError, match=r"valid .* UTC, not now"):
-        keys(bank, NOW - timedelta(days=1))
-    root = authority.create_authority("demo", NOW)
+        keys(bank, datetime.now(UTC) - timedelta(days=1))
+    root = authority.create_authority("demo", datetime.now(UTC))
     (tmp_path / "ca.pem").write_bytes(root.certificate_pem)
-    (tmp_path / "node.pem").write_bytes(authority.issue_member_certificate(root, "beta", public, NOW))
+    (tmp_path / "node.pem").write_bytes(authority.issue_member_certificate(root, "beta", public, datetime.now(UTC)))
     with pytest.raises(InputError, match=r"does not name this member \(alpha\)"):
         keys(bank)
 
