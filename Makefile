@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup towers demo test fast lint check wire locks redteam bench scale chaos mutate
 
+# Compiled files are kept, whatever the shell says: seven processes of a demo would each compile the house again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A shim may answer to a name and then not run, so each candidate has to prove itself.
 python = $(shell for each in python3.11 python3; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)

@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("house")
 # draws the report: more than a save should wait for.
 _SLOW = re.compile(
     r"tower|flower|audit/test_cli\.py"
-    r"|test_(session|session_spool|job|bank|scorecard|evaluation|page|points|log_store|places|processes|progress|replay|clerk)\.py"
+    r"|test_(session|session_spool|job|bank|scorecard|evaluation|page|points|log_store|places|processes|progress|replay|clerk|report|self_check)\.py"
 )
 
 
