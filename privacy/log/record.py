@@ -73,7 +73,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as read back: the fields that a verifier uses, the body, and the exact bytes."""
+    """An event as read back: the fields that a verifier or an auditor uses, the body, and the exact bytes."""
 
     log: str
     seq: int
@@ -85,6 +85,10 @@ class Event:
     round: int | None
     body: Mapping[str, object]
     encoded: bytes = field(repr=False)
+    purpose: str
+    actor: Actor
+    clock_source: str
+    clock_error_us: int
 
 
 _ENVELOPE: Schema = {
@@ -182,6 +186,7 @@ def decode_event(encoded: bytes) -> Event:
         if fault:
             raise VerificationError("event-malformed", f"event {kind}: {fault}")
     number = envelope.get("round")
+    clock: Mapping[str, object] = envelope["clk"]  # type: ignore[assignment]  # as above
     return Event(
         log=str(envelope["log"]),
         seq=int(str(envelope["seq"])),
@@ -193,6 +198,10 @@ def decode_event(encoded: bytes) -> Event:
         round=number if isinstance(number, int) else None,
         body=body,
         encoded=encoded,
+        purpose=str(envelope["purpose"]),
+        actor=Actor(**envelope["actor"]),  # type: ignore[arg-type]  # the envelope's schema says four strings
+        clock_source=str(clock["src"]),
+        clock_error_us=int(str(clock["err_us"])),
     )
 
 

@@ -29,6 +29,8 @@ def test_an_event_reads_back() -> None:
         "bank-a/privacy-log", 5, "egress.authorised", "job-1", 3)  # fmt: skip
     assert (event.utc_us, event.mono_us, event.encoded) == (NOW.utc_us, NOW.mono_us, raw)
     assert event.body == egress(3).body
+    assert (event.purpose, event.actor) == ("credit-risk-model", author().actor)
+    assert (event.clock_source, event.clock_error_us) == ("none", 0)
 
 
 def test_the_envelope_says_everything_once() -> None:
