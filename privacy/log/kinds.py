@@ -239,6 +239,7 @@ _TRAINING: Mapping[str, Schema] = {
         "protocol": _code,
         "epoch?": is_count,
         "position": is_count,
+        "binding?": _sha256,
         "cohort": _bitmap,
         "survivors": _bitmap,
         "dropouts": _bitmap,
@@ -265,6 +266,8 @@ _TRANSFER: Mapping[str, Schema] = {
         "ask_sha256?": _sha256,
         "cohort_sha256?": _sha256,
         "cohort?": _bitmap,
+        "shares?": _bitmap,
+        "seeds?": _bitmap,
     },
     "egress.result": {
         "msg_id": _name,
