@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from privacy.errors import InputError, VerificationError
@@ -43,6 +43,10 @@ class OpenLog:
     key: VerifierKey
     own_key: bool
     _source: Callable[[], LogSource] = field(repr=False)
+
+    def under(self, key: VerifierKey | None) -> "OpenLog":
+        """Return the same log judged by a key that the auditor holds; None leaves it as it is."""
+        return self if key is None else replace(self, key=key, own_key=False)
 
     def source(self, peer: VerifierKey | None = None, heads: tuple[KnownHead, ...] = ()) -> LogSource:
         """Return the log's bytes for one pass, with a peer's key and heads known from elsewhere."""

@@ -88,6 +88,12 @@ def _outgoing(msg_id: str, digest: str, raw: bytes) -> Outgoing:
     return Outgoing("secagg.halt", msg_id, "coordinator", "job-1", 1, "credit-risk-model", "signed", raw, digest, {})
 
 
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the auditor remembers between runs out of the home of whoever runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-of-the-auditor"))
+
+
 @pytest.fixture
 def exchange(tmp_path: Path) -> Exchange:
     return Exchange(tmp_path).run()

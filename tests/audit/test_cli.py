@@ -137,6 +137,34 @@ def test_the_real_key_cannot_rewrite_what_the_auditor_saw(exchange: Exchange, tm
     assert trust.read_bytes() == known
 
 
+def test_heads_are_kept_without_being_asked_for(exchange: Exchange, capsys: Lines) -> None:
+    assert run(capsys, "verify", exchange.node)[0] == 0
+    rewritten(exchange.node)
+    assert run(capsys, "verify", exchange.node, "--no-state")[0] == 0
+    code, out, _ = run(capsys, "verify", exchange.node)
+    assert code == 1 and "knows another history" in out
+
+
+def test_heads_that_cannot_be_kept_are_said(exchange: Exchange, capsys: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    (exchange.root / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(exchange.root / "file"))
+    code, out, _ = run(capsys, "verify", exchange.node)
+    assert code == 0 and "heads are not kept for the next run" in out
+    assert run(capsys, "verify", exchange.node, "--state", exchange.root / "file" / "x")[0] == 2
+
+
+def test_members_json_gives_all_keys(exchange: Exchange, capsys: Lines) -> None:
+    document = json.loads(exchange.members.read_text())
+    document["members"]["bank-a"]["log"] = (exchange.node / "log.vkey").read_text().strip()
+    document["coordinator"] = {"log": (exchange.coordinator / "log.vkey").read_text().strip()}
+    exchange.members.write_text(json.dumps(document))
+    code, out, _ = run(capsys, "verify", exchange.node, exchange.coordinator, "--members", exchange.members)
+    assert code == 0 and "came with the log itself" not in out and "receipts                    passed" in out
+    document["members"]["bank-a"]["log"] = NoteSigner(NODE, b"s" * 32).verifier().encode()
+    exchange.members.write_text(json.dumps(document))
+    assert run(capsys, "verify", exchange.node, "--members", exchange.members)[0] == 1
+
+
 def test_an_older_copy_than_the_auditor_saw_is_rolled_back(exchange: Exchange, tmp_path: Path, capsys: Lines) -> None:
     trust, old = tmp_path / "trust.json", tmp_path / "old"
     shutil.copytree(exchange.node, old)
