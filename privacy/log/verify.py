@@ -6,17 +6,20 @@ root of the tree at its size. So whoever changes, drops, adds or reorders a reco
 take checkpoints away, which leaves an uncovered tail that is reported. What was never recorded cannot be seen here.
 
 Steps: (1) formats, (2) sequence, (3) origin, (4) stored hashes, (5) checkpoint signatures, (6) checkpoint roots,
-(7) clocks, (8) message ids, (9) receipts, (10) heads known from elsewhere.
+(7) clocks, (8) message ids, (9) receipts, (10) heads known from elsewhere, (11) cosignatures, (12) quorum. The last
+two need a policy, which names the witnesses.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from privacy.errors import VerificationError
 from privacy.log.checkpoint import Checkpoint, parse_checkpoint
 from privacy.log.note import VerifierKey
+from privacy.log.policy import Policy
+from privacy.log.quorum import QuorumWalk
 from privacy.log.receipt import Seen, decode_receipt, verify_receipt
 from privacy.log.record import Event, decode_event
 from privacy.log.tree import CompactTree, leaf_hash
@@ -36,6 +39,8 @@ _NAMES = (
     "message ids",
     "receipts",
     "heads known from elsewhere",
+    "cosignatures",
+    "quorum",
 )
 
 
@@ -61,6 +66,8 @@ class LogSource:
         receipts: (message id, receipt) that the log's owner got from its peer, None when the source has none.
         peer: key of the peer's log, None when it is not known.
         heads: heads known from elsewhere.
+        cosignatures: (size, signature line) as witnesses gave them, None when the source has none.
+        policy: the log's witnesses and quorum, None when they are not known.
     """
 
     origin: str
@@ -71,6 +78,8 @@ class LogSource:
     receipts: Iterable[tuple[str, bytes]] | None = None
     peer: VerifierKey | None = None
     heads: tuple[KnownHead, ...] = ()
+    cosignatures: Iterable[tuple[int, str]] | None = None
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +151,11 @@ class _Walk:
     next_checkpoint: Checkpoint | None = None
     covered: int = -1
     roots: dict[int, bytes] = field(default_factory=dict)
+    quorum: QuorumWalk = field(init=False)
 
     def __post_init__(self) -> None:
+        self.quorum = QuorumWalk(self.source.origin, self.source.policy)
+        self.quorum.read(self.source.cosignatures or ())
         self.hashes = None if self.source.hashes is None else iter(self.source.hashes)
         self.checkpoints = iter(self.source.checkpoints)
         self.next_checkpoint = self._pull()
@@ -171,6 +183,8 @@ class _Walk:
         self._finish_checkpoints()
         self._finish_receipts()
         self._finish_heads()
+        for finding, (status, detail) in zip(self.found[10:], self.quorum.finish(self.tree.size), strict=True):
+            finding.status, finding.detail = cast(Status, status), detail
         self.found[1].checked = self.found[2].checked = self.found[6].checked = self.tree.size
         steps = tuple(
             Step(number, name, found.status, found.detail or f"{found.checked} checked")
@@ -208,6 +222,7 @@ class _Walk:
                     raise VerificationError("origin-mismatch", "it is of another log")
             except VerificationError as error:
                 signatures.note("failed", f"checkpoint {signatures.checked - 1}: {error.message}")
+            self.quorum.add(checkpoint.size, note.signatures)
             return checkpoint
         return None
 
@@ -225,6 +240,8 @@ class _Walk:
                 roots.note("failed", f"checkpoint at {size} shows another root: a record up to there was changed")
             self.covered = max(self.covered, checkpoint.size)
             self.next_checkpoint = self._pull()
+        if self.quorum.wants(size):
+            self.quorum.look(size, self.tree.root())
 
     def _times(self, event: Event) -> None:
         clock, finding = self.clock, self.found[6]
