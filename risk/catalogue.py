@@ -13,19 +13,23 @@ from risk.scorecard import ScorecardRecipe
 
 __all__ = ["available_recipes", "recipe"]
 
-_NAMES = ("scorecard", "towers")
+_NAMES = ("scorecard", "trees", "towers")
 
 
 def available_recipes() -> tuple[str, ...]:
     """Return the names of the recipes that can run here, without loading them."""
     towers = find_spec("risk.towers") is not None and find_spec("torch") is not None
-    return _NAMES if towers else _NAMES[:1]
+    return _NAMES if towers else _NAMES[:2]
 
 
 def recipe(name: str) -> Recipe:
     """Return the recipe of that name; raise `InputError` where there is none, or torch is not installed."""
     if name == "scorecard":
         return ScorecardRecipe()
+    if name == "trees":
+        # Imported late: its model file is decoded through this module.
+        forest: Recipe = import_module("risk.trees").TreesRecipe()
+        return forest
     if name not in available_recipes():
         known = ", ".join(available_recipes())
         raise InputError("recipe-unknown", f"recipe '{name}' is not installed here; installed: {known}")

@@ -1,0 +1,270 @@
+"""The recipe `trees`: boosted trees on secure histograms, each tree confined to one dimension.
+
+Both halves are here: the generator and `contribute`; how a node splits is `risk.growing`, what rows are asked is
+`risk.histogram`. Theory: the trees of `hist` boosting (Chen and Guestrin, 2016) need sums of gradients and Hessians in
+public bins only, so trees grown from secure sums are those of all rows in one place, bit for bit. The full forest
+and the two halves' grow side by side, one sum a tree level for all three. How many trees are kept is chosen on
+the halves: each half's forest is judged on the rows of the other, at every fifth tree, by two sums.
+
+Cells: bins have 50 rows or more, a node is split only with 200 rows or more; a cell of a node may still hold few rows,
+which is why a bank's permit has to allow exact trees.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from risk.binning import ask_bads, ask_rows, contribute_counts, label_cells, merge_rare, split_counts
+from risk.book import Book
+from risk.card import Scaling
+from risk.coding import Coding, encode_codings, unmerged
+from risk.elementary import ln_steps
+from risk.errors import InputError
+from risk.forest import LEAF_BITS, Column, Forest, forest_from_document, tree_columns
+from risk.growing import Growth, Rules, Tree
+from risk.histogram import Stage, ask_level, contribute_level, unpack_level
+from risk.model import OwnModels, Trained
+from risk.recipe import Ask, run_plain
+from risk.sketch import contribute_sketch, sketch_rounds
+from risk.spec import JobSpec
+from risk.stopping import STEP, best_count, contribute_prefixes, prefix_rounds
+
+__all__ = ["TreesRecipe"]
+
+_PARAMETERS = {
+    "trees": (60, 1, 500),
+    "depth": (3, 1, 8),
+    "rate_ppm": (150_000, 1_000, 1_000_000),
+    "penalty": (100, 0, 1_000_000),
+    "min_weight": (500, 0, 10_000_000),
+    "min_split_rows": (200, 200, 1_000_000),
+    "min_bin_rows": (50, 50, 100_000),
+    "confined": (1, 0, 1),
+    "choose_count": (1, 0, 1),
+    "points": (600, 1, 100_000),
+    "odds": (30, 1, 10_000),
+    "pdo": (20, 1, 1_000),
+}
+"""Default, smallest and largest value. rate in millionths; penalty and min_weight (of Hessian) in hundredths."""
+
+_PARTS = ("full", "half-a", "half-b")
+_HALVES = ("half-a", "half-b")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Ground:
+    """What all forests of a job stand on: codings, and for each federation its columns' order and intercept."""
+
+    codings: tuple[Coding, ...]
+    orders: Mapping[str, tuple[tuple[int, ...] | None, ...]]
+    intercepts: Mapping[str, int]
+    totals: Mapping[str, tuple[int, int]]
+    dropped: tuple[tuple[str, str], ...]
+
+
+class TreesRecipe:
+    """Train boosted trees by sums."""
+
+    name = "trees"
+    version = 1
+
+    def parse_parameters(self, document: Mapping[str, Any]) -> dict[str, int | str]:
+        """Return the parameters with defaults filled in; raise `InputError` for any that is unknown or unusable."""
+        for key in document:
+            if key not in _PARAMETERS:
+                known = ", ".join(_PARAMETERS)
+                raise InputError("parameter-unknown", f"[parameters]: unknown key '{key}'; trees knows {known}")
+        parsed: dict[str, int | str] = {}
+        for key, (default, low, high) in _PARAMETERS.items():
+            value = document.get(key, default)
+            if type(value) is not int or not low <= value <= high:
+                raise InputError("parameter-range", f"[parameters]: '{key}' must be a whole number, {low} to {high}")
+            parsed[key] = value
+        return parsed
+
+    def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
+        """Ask for the sums that train the three forests; the halves' wait in `carry`."""
+        forests = yield from _forest_rounds(spec, _rules(spec), _PARTS)
+        return Trained(forests["full"], (forests["half-a"], forests["half-b"]))
+
+    def half_rounds(self, spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, tuple[Forest, Forest]]:
+        """Return the halves' forests, which were trained beside the full one."""
+        yield from ()
+        halves: tuple[Forest, Forest] = trained.carry
+        return halves
+
+    def contribute(self, ask: Ask, book: Book) -> np.ndarray:
+        """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""
+        if ask.name.startswith("sketch-"):
+            return contribute_sketch(ask, book)
+        if ask.name.startswith("level-"):
+            return contribute_level(ask, book)
+        if ask.name.startswith("prefix-"):
+            return contribute_prefixes(ask, book)
+        return contribute_counts(ask, book)
+
+    def own(self, book: Book) -> OwnModels:
+        """Train forests on one bank's rows alone, with its own cuts; a small book has smaller bins and nodes."""
+        spec = replace(book.spec, members=1)
+        rows = len(book.rows("train"))
+        rules = replace(_rules(spec), least_rows=min(200, max(20, rows // 20)))
+        forests = run_plain(
+            _forest_rounds(spec, rules, _PARTS, min(50, max(5, rows // 40))), lambda ask: self.contribute(ask, book)
+        )
+        return OwnModels(forests["full"], forests["half-a"], forests["half-b"])
+
+    def decode_model(self, document: Mapping[str, Any]) -> Forest:
+        """Return the forest of a document; raise `InputError` for any that is none."""
+        return forest_from_document(f"{self.name}/{self.version}", document)
+
+
+def _rules(spec: JobSpec) -> Rules:
+    values = {name: int(value) for name, value in spec.parameters.items()}
+    return Rules(
+        depth=values["depth"],
+        least_weight=values["min_weight"] / 100.0,
+        penalty=values["penalty"] / 100.0,
+        rate=values["rate_ppm"] / 1_000_000.0,
+        least_rows=values["min_split_rows"],
+        least_child=1,
+        confined=values["confined"] == 1,
+    )
+
+
+def _forest_rounds(
+    spec: JobSpec, rules: Rules, parts: Sequence[str], min_bin_rows: int | None = None
+) -> Generator[Ask, np.ndarray, dict[str, Forest]]:
+    """Ask for everything that the forests of these federations need."""
+    ground = yield from _ground_rounds(spec, parts, min_bin_rows or int(spec.parameters["min_bin_rows"]))
+    growths, codings = {}, {}
+    for part in parts:
+        codings[part] = _ordered(ground, part)
+        growths[part] = Growth(tree_columns(codings[part], spec.dictionary), rules)
+    trees: dict[str, list[np.ndarray]] = {part: [] for part in parts}
+    for number in range(1, int(spec.parameters["trees"]) + 1):
+        growing = {part: Tree(growths[part]) for part in parts if growths[part].columns}
+        level = 1
+        while any(tree.wanted for tree in growing.values()):
+            stages = [
+                Stage(
+                    part=part,
+                    intercept=ground.intercepts[part],
+                    trees=tuple(trees[part]),
+                    growing=tree.array(0.0),
+                    wanted=tree.wanted,
+                    scope=tree.scope,
+                    codings=encode_codings(codings[part]),
+                )
+                for part, tree in growing.items()
+                if tree.wanted
+            ]
+            columns = {stage.part: growths[stage.part].columns for stage in stages}
+            sums = yield ask_level(spec, f"level-{number}-{level}", columns, stages)
+            for stage, nodes in zip(stages, unpack_level(sums, spec, columns, stages), strict=True):
+                growing[stage.part].take(nodes)
+            level += 1
+        grown = {part: tree.array(float(1 << LEAF_BITS)) for part, tree in growing.items()}
+        for part, tree in grown.items():
+            if len(tree) > 1:
+                trees[part].append(tree)
+        if all(len(tree) == 1 for tree in grown.values()):
+            break
+    forests = {part: _forest(spec, ground, part, growths[part].columns, trees[part]) for part in parts}
+    if int(spec.parameters["choose_count"]) and all(forests[part].trees for part in _HALVES):
+        histograms = yield from prefix_rounds(spec, {part: forests[part] for part in _HALVES})
+        forests = _shortened(forests, best_count(histograms))
+    return forests
+
+
+def _ground_rounds(spec: JobSpec, parts: Sequence[str], min_rows: int) -> Generator[Ask, np.ndarray, _Ground]:
+    """Ask for cuts, row counts and labels; return the bins and every federation's intercept and order of levels."""
+    cuts = yield from sketch_rounds(spec, "full", "train")
+    finest = tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
+    counts = {}
+    for part in parts:
+        counts[part] = split_counts(finest, (yield ask_rows(spec, part, finest)))
+    # Merged alike for all, by the halves' counts: no difference of two federations shows a smaller bin.
+    seen = [counts[part] for part in parts if part != "full"] or [counts["full"]]
+    codings: list[Coding] = []
+    rows: dict[str, list[tuple[int, ...]]] = {part: [] for part in parts}
+    dropped: list[tuple[str, str]] = []
+    for place, coding in enumerate(finest):
+        partition = merge_rare(coding, [count[place] for count in seen], min_rows)
+        merged = coding.merged(partition)
+        if merged.bins == 2 and not any(count[place][-1] for count in seen):
+            dropped.append((coding.name, "its bins merge to one"))
+            continue
+        codings.append(merged)
+        for part in parts:
+            count = counts[part][place]
+            rows[part].append(tuple(sum(count[i] for i in run) for run in partition) + count[coding.ordinary :])
+    if not codings:
+        whole = finest[0].merged([list(range(finest[0].ordinary))])
+        codings = [whole]
+        for part in parts:
+            count = counts[part][0]
+            rows[part] = [(sum(count[: finest[0].ordinary]), *count[finest[0].ordinary :])]
+    cells = label_cells(codings, [[rows[part][i] for part in parts] for i in range(len(codings))], min_rows)
+    orders, intercepts, totals = {}, {}, {}
+    for part in parts:
+        bads = yield ask_bads(spec, part, codings, cells)
+        orders[part] = _orders(codings, rows[part], bads, cells)
+        bad = sum(int(bads[cell]) for cell in sorted(set(cells[: codings[0].bins].tolist())))
+        total = sum(rows[part][0])
+        totals[part] = (total, bad)
+        intercepts[part] = ln_steps(2 * bad + 1, 2 * max(total - bad, 0) + 1, LEAF_BITS)
+    kept = () if len(dropped) == len(finest) else tuple(codings)
+    return _Ground(kept, orders, intercepts, totals, tuple(dropped))
+
+
+def _orders(
+    codings: Sequence[Coding], rows: Sequence[Sequence[int]], bads: np.ndarray, cells: np.ndarray
+) -> tuple[tuple[int, ...] | None, ...]:
+    """Return for every category its groups by rising share of bads, None for other fields."""
+    orders: list[tuple[int, ...] | None] = []
+    place = 0
+    for coding, counted in zip(codings, rows, strict=True):
+        own = cells[place : place + coding.bins]
+        place += coding.bins
+        if coding.kind != "category":
+            orders.append(None)
+            continue
+        rate = [int(bads[own[i]]) / max(counted[i], 1) for i in range(coding.ordinary)]
+        orders.append(tuple(sorted(range(coding.ordinary), key=lambda i: (rate[i], i))))
+    return tuple(orders)
+
+
+def _ordered(ground: _Ground, part: str) -> tuple[Coding, ...]:
+    """Return the codings with every category's groups in the order of this federation's labels."""
+    result = []
+    for coding, order in zip(ground.codings, ground.orders[part], strict=True) if ground.codings else ():
+        groups = tuple(coding.groups[i] for i in order) if order is not None else coding.groups
+        result.append(replace(coding, groups=groups))
+    return tuple(result)
+
+
+def _forest(
+    spec: JobSpec, ground: _Ground, part: str, columns: tuple[Column, ...], trees: Sequence[np.ndarray]
+) -> Forest:
+    values = spec.parameters
+    rows, bads = ground.totals[part]
+    job = {"holdout_ppm": spec.holdout_ppm, "max_rows": spec.max_rows, "members": spec.members, "seed": spec.seed}
+    return Forest(
+        recipe=spec.label,
+        columns=columns,
+        trees=tuple(trees),
+        intercept=ground.intercepts[part],
+        confined=values["confined"] == 1,
+        scaling=Scaling(int(values["points"]), int(values["odds"]), int(values["pdo"])),
+        dropped=ground.dropped,
+        dictionary=spec.dictionary.digest(),
+        training={**job, "bads": bads, "part": part, "rows": rows, "parameters": dict(values)},
+    )
+
+
+def _shortened(forests: Mapping[str, Forest], count: int) -> dict[str, Forest]:
+    """Return the forests with the chosen number of trees; the full one, with twice the rows, may keep a step more."""
+    kept = {part: count + (STEP if part == "full" else 0) for part in forests}
+    return {part: replace(forest, trees=forest.trees[: kept[part]]) for part, forest in forests.items()}
