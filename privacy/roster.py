@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from privacy.errors import InputError, RefusalError
 
-__all__ = ["MAX_MEMBERS", "MIN_MEMBERS", "Roster", "check_member_id"]
+__all__ = ["MAX_MEMBERS", "MIN_MEMBERS", "Roster", "check_member_id", "fewest_honest"]
 
 MIN_MEMBERS = 4
 MAX_MEMBERS = 256
@@ -25,6 +25,13 @@ def check_member_id(member: str) -> str:
     if not _MEMBER_ID.fullmatch(member):
         raise InputError("member-id", f"member id {member!r} does not match [a-z0-9][a-z0-9_-]{{0,62}}")
     return member
+
+
+def fewest_honest(members: int) -> int:
+    """Return how many members of any cohort are honest for certain, u_min - c; members: of the job, 4 to 256."""
+    threshold = 2 * members // 3 + 1
+    colluders = members - threshold
+    return max(threshold, colluders + 3) - colluders
 
 
 @dataclass(frozen=True, slots=True)
