@@ -8,9 +8,10 @@ import hashlib
 from pathlib import Path
 
 from node.toml_file import read_document
+from privacy.keys import expand
 from risk.dictionary import Dictionary, parse_dictionary
 
-__all__ = ["dataset_digest", "read_dictionary"]
+__all__ = ["dataset_digest", "pseudonym", "read_dictionary"]
 
 
 def read_dictionary(path: Path) -> Dictionary:
@@ -25,3 +26,11 @@ def dataset_digest(table: Path, dictionary_sha256: str) -> str:
         while block := stream.read(1 << 20):
             state.update(block)
     return state.hexdigest()
+
+
+def pseudonym(secret: bytes, dataset: str) -> str:
+    """Return the name that a dataset has in the log; it tells nobody who holds the file that it is this one.
+
+    secret: the bank's 32 bytes of `commit.key`. dataset: what `dataset_digest` returned.
+    """
+    return "dataset-" + expand(secret, "dataset-pseudonym", bytes.fromhex(dataset))[:16].hex()

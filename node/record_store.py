@@ -160,6 +160,12 @@ class RecordStore:
         with self._reader_lock:
             return _egress(self._reader, payload_kind, job)
 
+    def of_job(self, kind: str, job: str) -> list[Event]:
+        """Return the events of one kind in one job, oldest first."""
+        wanted = (f'"kind":"{kind}"'.encode("ascii"), f'"job":"{job}"'.encode("ascii"))
+        with self._reader_lock:
+            return _find(self._reader, wanted)
+
     def close(self) -> None:
         """Write what was deferred, note the orderly end in the mark, and release the log."""
         try:
@@ -229,7 +235,11 @@ def read_egress(directory: Path, payload_kind: str, job: str) -> list[Event]:
 
 def _egress(reader: sqlite3.Connection, payload_kind: str, job: str) -> list[Event]:
     named = f'"job":"{job}"' if job else '"job":"'
-    needles = (named.encode(), f'"payload_kind":"{payload_kind}"'.encode())
+    return _find(reader, (named.encode(), f'"payload_kind":"{payload_kind}"'.encode()))
+
+
+def _find(reader: sqlite3.Connection, needles: tuple[bytes, bytes]) -> list[Event]:
+    """Return the events that hold both texts, oldest first."""
     rows = reader.execute(
         "SELECT event FROM event WHERE instr(event, ?) > 0 AND instr(event, ?) > 0 ORDER BY seq", needles
     ).fetchall()

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from node.archive import Archive
 from node.config import NodeConfig
-from node.dataset import dataset_digest, read_dictionary
+from node.dataset import dataset_digest, pseudonym, read_dictionary
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
 from node.journal_line import say
 from node.keys_file import NodeKeys, read_keys
 from node.link import LinkSettings
+from node.minutes import Minutes, MinutesLog
 from node.permit import Permit
 from node.reading import read_table
 from node.record_store import RecordStore, StoreSettings, load_log_key
@@ -160,6 +161,7 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         alarmed=partial(_alarmed, store),
         write=partial(_write, config.state.dir, store),
         archive=Archive(config.state.dir, dataset),
+        minutes=Minutes(config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job)),
     )
 
 

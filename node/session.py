@@ -6,6 +6,7 @@ with a code, told to the coordinator, and never the node.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Protocol
 
 from node.archive import Archive
 from node.journal_line import say
+from node.minutes import Minutes
 from node.permit import Permit, offer_of
 from node.seat import Pins, Seat, check_manifest
 from node.usage import Usage, charge_upload
@@ -52,7 +54,8 @@ class Bank:
 
     past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records `job.decided`,
     with the reason of a refusal. alarmed: records `alarm.raised` for a job and the error that refused it. write: writes
-    the result of a job that ended in a state. archive: keeps what an auditor needs to recompute a part.
+    the result of a job that ended in a state. archive: keeps what an auditor needs to recompute a part. minutes: writes
+    down what was computed, given away and seen opened.
     """
 
     rules: MemberRules
@@ -65,6 +68,7 @@ class Bank:
     alarmed: Callable[[str, PrivacyError], None]
     write: Callable[[str, Seat], None]
     archive: Archive
+    minutes: Minutes
 
 
 class Session:
@@ -121,50 +125,58 @@ class Session:
             await self._step(self._seat, envelope, packet)
 
     async def _step(self, seat: Seat, envelope: Envelope, packet: Packet) -> None:
-        member = seat.member
+        member, minutes = seat.member, self._bank.minutes
         match envelope.kind:
             case "assemble":
                 fresh, outgoing = member.assemble(envelope, packet)
-                await self._feed(seat, fresh)
+                await self._feed(seat, fresh, envelope, packet)
+                assert isinstance(envelope.message, msg.Assemble)  # the kind says so
+                minutes.assembled(envelope.message.roster)
                 await self._gate.send(outgoing)
             case "setups":
                 await self._gate.send(member.setups(envelope, packet))
             case "ready":
                 member.ready(envelope, packet)
             case "open":
-                await self._feed(seat, member.open(envelope, packet))
+                await self._feed(seat, member.open(envelope, packet), envelope, packet)
                 outgoing = await asyncio.to_thread(self._answer, seat)
                 charge_upload(self._bank.usage, self._bank.permit, len(outgoing.message))
                 await self._gate.send(outgoing)
             case "close":
-                await self._gate.send(member.close(envelope, packet))
+                await self._gate.send(minutes.giving(member.close(envelope, packet)))
             case "certificate":
-                await self._gate.send(member.certify(envelope, packet))
+                await self._gate.send(minutes.giving(member.certify(envelope, packet)))
             case "check-part":
                 await asyncio.to_thread(member.check_part, envelope, packet)
             case "check":
                 await self._gate.send(await asyncio.to_thread(member.check, envelope))
             case "catch-up":
                 request, plan = seat.replay.request, seat.replay.plan
-                await self._feed(seat, member.catch_up(envelope, packet, request.encode(), plan))
+                fresh = member.catch_up(envelope, packet, request.encode(), plan)
+                await self._feed(seat, fresh, envelope, packet)
             case "ended":
                 await self._ended(seat, envelope, packet)
             case _:
                 raise PeerError("kind-unexpected", f"the coordinator sent a {envelope.kind}")
 
-    async def _feed(self, seat: Seat, opened: OpenedSum | None) -> None:
+    async def _feed(self, seat: Seat, opened: OpenedSum | None, envelope: Envelope, packet: Packet) -> None:
+        """Learn from a sum, if the coordinator's message showed a new one."""
         if opened is not None:
             await asyncio.to_thread(self._learn, seat, opened)
 
     def _learn(self, seat: Seat, opened: OpenedSum) -> None:
         self._bank.archive.keep_sum(opened)
+            self._bank.minutes.opened(opened, envelope, packet)
         seat.feed(opened)
 
     def _answer(self, seat: Seat) -> Outgoing:
         outgoing = seat.answer()
         self._bank.archive.keep_upload(outgoing)
         return outgoing
+        history, started = seat.member.history, time.monotonic_ns()
 
+        elapsed_ms = (time.monotonic_ns() - started) // 1_000_000
+        self._bank.minutes.trained(outgoing.round or 0, history.transcript, elapsed_ms)
     # -- joining -----------------------------------------------------------------------------------------------------
 
     async def _offer(self, envelope: Envelope, message: msg.Offer) -> None:
@@ -201,6 +213,7 @@ class Session:
         return Seat(manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest))
 
     def _check_charter(self, manifest: Manifest, offered: Manifest | None) -> None:
+        self._bank.minutes.begin(manifest)
         """Decide on the final roster: its thresholds are not those of the offer."""
         if manifest.job in self._over or self._seat is not None:
             raise PeerError("charter-again", f"job {manifest.job} is over at this node, or another one is running")
@@ -232,7 +245,7 @@ class Session:
         manifest, message = seat.member.manifest, envelope.message
         assert isinstance(message, msg.Ended)  # the kind says so
         how = "done" if message.state == "done" else "failed"
-        await self._feed(seat, seat.member.ended(envelope, packet))
+        await self._feed(seat, seat.member.ended(envelope, packet), envelope, packet)
         if how == "done" and not seat.replay.done:
             raise PeerError("ended-early", "the job is called done before its last round")
         self._over.add(manifest.job)

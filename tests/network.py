@@ -18,6 +18,7 @@ from coordinator.presence import Presence
 from coordinator.session import Desk, JobSession, RoundNote
 from node.archive import Archive
 from node.config import PermitSettings
+from node.minutes import Minutes, MinutesLog
 from node.permit import Permit
 from node.record_store import RecordStore
 from node.result import write_result
@@ -27,6 +28,7 @@ from node.session import Bank, Session
 from node.usage import Usage, allow_exclusion
 from privacy.envelope import COORDINATOR, Envelope, open_envelope
 from privacy.errors import PrivacyError
+from privacy.log.record import Entry
 from privacy.manifest import Manifest
 from privacy.outgoing import Outgoing
 from privacy.secagg.replay import Replay
@@ -62,6 +64,7 @@ class Node:
         self.permit = Permit(PermitSettings(**{"min_rows": 50, "allow_exclusion": 1, **permit}))
         self.usage = Usage(state / "usage.json", "rows")
         self.log: list[Outgoing] = []
+        self.entries: list[Entry] = []
         self.decisions: list[tuple[str, str]] = []
         self.alarms: list[tuple[str, str]] = []
         self.written: list[tuple[str, str]] = []
@@ -151,6 +154,7 @@ class Node:
             alarmed=lambda job, error: self.alarms.append((job, error.code)),
             write=self._write,
             archive=Archive(self.state, DATASET),
+            minutes=Minutes(self.state, "dataset-1", MinutesLog(self.entries.extend, self._of_job)),
         )
 
     def egress(self, kind: str, job: str) -> list[Any]:
@@ -160,6 +164,15 @@ class Node:
             for outgoing in self.log
             if (outgoing.job, outgoing.kind) == (job, kind)
         ]
+
+    def _of_job(self, kind: str, job: str) -> list[Any]:
+        if kind == "egress.authorised":
+            return [
+                SimpleNamespace(body={**outgoing.record, "payload_kind": outgoing.kind})
+                for outgoing in self.log
+                if outgoing.job == job
+            ]
+        return [entry for entry in self.entries if (entry.kind, entry.job) == (kind, job)]
 
     def _write(self, how: str, seat: Seat) -> None:
         self.written.append((seat.member.manifest.job, how))
