@@ -2,6 +2,7 @@
 
     creditmesh-coordinator init DIR --name NAME [--listen HOST:PORT] [--host NAME ...]
     creditmesh-coordinator enrol MEMBER --identity HEX --tls-key FILE --out FILE --config coordinator.toml
+    creditmesh-coordinator suspend|readmit MEMBER --config coordinator.toml
     creditmesh-coordinator run --config coordinator.toml
     creditmesh-coordinator submit JOB.toml --config coordinator.toml [--json]
     creditmesh-coordinator jobs|members --config coordinator.toml [--json]
@@ -60,6 +61,18 @@ def _enrol(options: argparse.Namespace) -> int:
     return commands.enrol(options.config, options.member, options.identity, (options.tls_key, options.out))
 
 
+def _suspend(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.set_status(options.config, options.member, "suspended")
+
+
+def _readmit(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.set_status(options.config, options.member, "active")
+
+
 def _run(options: argparse.Namespace) -> int:
     from coordinator import config, state_folder
 
@@ -111,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--tls-key", required=True, type=Path, metavar="FILE", help="its P-256 public key, PEM")
     enrol.add_argument("--out", required=True, type=Path, metavar="FILE", help="where its certificate is written")
     enrol.set_defaults(run=_enrol)
+    suspend = kinds.add_parser("suspend", help="refuse a member's certificate from now on, on open connections too")
+    suspend.add_argument("member", metavar="MEMBER")
+    suspend.set_defaults(run=_suspend)
+    readmit = kinds.add_parser("readmit", help="let a suspended member in again")
+    readmit.add_argument("member", metavar="MEMBER")
+    readmit.set_defaults(run=_readmit)
     run = kinds.add_parser("run", help="listen for members and run the jobs that wait")
     run.set_defaults(run=_run)
     submit = kinds.add_parser("submit", help="queue a job")
@@ -120,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     jobs.set_defaults(run=_jobs)
     members = kinds.add_parser("members", help="list members")
     members.set_defaults(run=_members)
-    for command in (enrol, run, submit, jobs, members):
+    for command in (enrol, suspend, readmit, run, submit, jobs, members):
         command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
     for command in (submit, jobs, members):
         command.add_argument("--json", action="store_true", help="print JSON")

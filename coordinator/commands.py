@@ -19,11 +19,11 @@ from typing import Any
 from coordinator import config, consortium
 from coordinator.job_file import JobFile, load_job
 from coordinator.keys_file import read_public, write_new
-from coordinator.store import Job, Store
+from coordinator.store import Job, MemberStatus, Store
 from coordinator.toml_file import read_document
 from privacy.errors import InputError
 
-__all__ = ["enrol", "found", "jobs", "members", "spec_of", "submit"]
+__all__ = ["enrol", "found", "jobs", "members", "set_status", "spec_of", "submit"]
 
 
 def found(folder: Path, name: str, listen: str, hosts: tuple[str, ...]) -> int:
@@ -51,6 +51,14 @@ def enrol(config_path: Path, member: str, identity: str, files: tuple[Path, Path
         certificate = consortium.enrol(settings, store, bank, datetime.now(UTC))
     write_new(out, certificate, 0o644)
     print(f"enrolled {member}; certificate in {out}")
+    return 0
+
+
+def set_status(config_path: Path, member: str, status: MemberStatus) -> int:
+    """Suspend a bank, or let it in again; a running coordinator cuts a suspended one off within two seconds."""
+    with _store(config.load(config_path)) as store:
+        store.set_member_status(member, status)
+    print(f"{member} is {status}")
     return 0
 
 

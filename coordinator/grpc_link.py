@@ -6,7 +6,7 @@ caller. It never tells a peer anything that the peer sent.
 Theory: order, acknowledgement and resumption are `privacy.channel`; this module gives it streams and a clock. For
 each stream three tasks run, one reads, one writes, one listens for silence, and the first to end ends the stream.
 The certificate names the member (SPIFFE URI), and gRPC in Python has no revocation hook, so the member table is asked
-again on every message.
+again on every message, and with every heartbeat of ours.
 """
 
 import asyncio
@@ -323,7 +323,7 @@ class GrpcHub:
                 await context.write(_encode(frame))
 
     async def _watch(self, stream: _Stream) -> None:
-        """Ask for heartbeats and end the stream of a silent member."""
+        """Ask for heartbeats, and end the stream of a silent member and of one that is no member any more."""
         loop = asyncio.get_running_loop()
         settings = self._settings
         while True:
@@ -333,6 +333,7 @@ class GrpcHub:
             stream.heard += max(0.0, loop.time() - due)
             if loop.time() - stream.heard > settings.lost_after_s:
                 raise _Ended(grpc.StatusCode.DEADLINE_EXCEEDED, "silent")
+            self._admit(stream.certificate)
             stream.channel.beat()
             stream.wake.set()
 

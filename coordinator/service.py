@@ -34,6 +34,7 @@ __all__ = ["SOFTWARE", "run"]
 
 SOFTWARE = "creditmesh-coordinator/0.1.0"
 _POLL_S = 0.2
+_FOLLOW_S = 0.5
 _PATIENCE_S = 1.0
 
 
@@ -98,13 +99,14 @@ class _Service:
         loop.add_signal_handler(signal.SIGINT, stopped, 130)
         loop.add_signal_handler(signal.SIGTERM, stopped, 0)
         jobs = asyncio.create_task(self._jobs())
-        waits: list[asyncio.Future[Any]] = [jobs, asyncio.create_task(stop.wait()), self._counter.failed]
+        members = asyncio.create_task(self._follow_members())
+        waits: list[asyncio.Future[Any]] = [jobs, members, asyncio.create_task(stop.wait()), self._counter.failed]
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for task in waits:
                 if task not in done:
                     task.cancel()
-            await asyncio.gather(jobs, return_exceptions=True)
+            await asyncio.gather(jobs, members, return_exceptions=True)
             for task in done:
                 task.result()
         finally:
@@ -119,12 +121,17 @@ class _Service:
             if job is None:
                 await asyncio.sleep(_POLL_S)
                 continue
-            self._members = {member.id: member for member in await asyncio.to_thread(self._store.members)}
             self._clerk = Clerk(self._office, job)
             try:
                 await self._clerk.run()
             finally:
                 self._clerk = None
+
+    async def _follow_members(self) -> None:
+        """Learn within half a second whom a command enrolled or suspended; the hub asks on every message."""
+        while True:
+            self._members = {member.id: member for member in await asyncio.to_thread(self._store.members)}
+            await asyncio.sleep(_FOLLOW_S)
 
     def _is_member(self, member: str, serial: int) -> bool:
         if member not in self._members:

@@ -87,6 +87,8 @@ class JobSession:
         self._desk = desk
         self._boots: dict[str, bytes] = {}
         self._banned: dict[str, str] = {}
+        self._halted: set[str] = set()
+        self._gone: set[str] = set()
         self._changed = asyncio.Event()
         self._recoveries = 0
         self._standing = manifest.roster
@@ -104,6 +106,7 @@ class JobSession:
         try:
             if isinstance(envelope.message, say.Halt):
                 envelope.expect(Address(self.manifest.job, manifest_sha256=self.manifest.sha256()), COORDINATOR)
+                self._halted.add(member)
                 raise PeerError("halted", f"{member} stopped: {envelope.message.code}")
             self._send(self.aggregator.receive(envelope, packet))
         except InputError as error:
@@ -248,18 +251,26 @@ class JobSession:
         }
         remaining = [member for member in self._standing.members if member not in gone]
         if gone:
+            self._gone |= gone
+            self._check_remaining(len(remaining))
             reasons = "; ".join(self._banned.get(member, f"{member} was lost") for member in sorted(gone))
-            least = self.manifest.roster.smallest_cohort
-            if len(remaining) < least:
-                raise RefusalError(
-                    "member-lost", f"{reasons}; {len(remaining)} members are left, at least {least} are needed"
-                )
             self.tally.dropouts += len(gone)
             self._standing, self._fixed = Roster(tuple(remaining)), True
             await self._event("members-excluded", {"lost": sorted(gone), "reasons": reasons})
         self._greet(tuple(remaining))
         await self._assemble(self._standing)
         await self._event("job-resumed", {"epoch": self.aggregator.epoch, "members": remaining})
+
+    def _check_remaining(self, remaining: int) -> None:
+        """End the job if too few are left, and say whose loss began it: the others may have stopped because of that."""
+        least = self.manifest.roster.smallest_cohort
+        if remaining >= least:
+            return
+        lost = ", ".join(sorted(self._gone - self._halted))
+        reasons = [f"member lost: {lost}"] if lost else []
+        reasons += [self._banned[member] for member in sorted(self._gone & self._banned.keys())]
+        reasons.append(f"{remaining} members are left, at least {least} are needed")
+        raise RefusalError("member-lost", "; ".join(reasons))
 
     async def _await_return(self, lost: frozenset[str]) -> None:
         until = self._desk.now() + self.manifest.rejoin_s

@@ -30,6 +30,7 @@ __all__ = [
     "JobEvent",
     "JobState",
     "Member",
+    "MemberStatus",
     "ModelRecord",
     "RoundRecord",
     "Store",

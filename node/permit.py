@@ -109,7 +109,7 @@ class Permit:
         )
 
     def decide_exclusion(self, spent: Spent) -> RefusalError | None:
-        """Return None if a job may go on for good without a lost member, or the rule that forbids it.
+        """Return None if exact sums may go on over another cohort than before, or the rule that forbids it.
 
         Two exact sums whose cohorts differ by one bank tell that bank's part, so this is off by default and, when on,
         happens at most `allow_exclusion` times over all jobs on the same rows. Code: permit-exclusion.
@@ -117,4 +117,4 @@ class Permit:
         if spent.exclusions < self.settings.allow_exclusion:
             return None
         what = "does not allow" if self.settings.allow_exclusion == 0 else "allows only once"
-        return RefusalError("permit-exclusion", f"a member is lost and the permit {what} going on without one")
+        return RefusalError("permit-exclusion", f"the permit {what} sums over another cohort than before")

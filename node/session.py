@@ -17,7 +17,7 @@ from node.journal_line import say
 from node.minutes import Minutes
 from node.permit import Permit, offer_of
 from node.seat import Pins, Seat, check_manifest
-from node.usage import Usage, charge_upload
+from node.usage import Usage, charge_upload, check_change, settle_cohort
 from privacy import messages as msg
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
 from privacy.errors import MisuseError, PeerError, PrivacyError, RefusalError, VerificationError
@@ -143,7 +143,10 @@ class Session:
                 charge_upload(self._bank.usage, self._bank.permit, len(outgoing.message))
                 await self._gate.send(outgoing)
             case "close":
-                await self._gate.send(minutes.giving(member.close(envelope, packet)))
+                outgoing = member.close(envelope, packet)
+                assert isinstance(envelope.message, msg.Close)  # `close` checked it
+                settle_cohort(self._bank.usage, self._bank.permit, envelope.message.survivors)
+                await self._gate.send(minutes.giving(outgoing))
             case "certificate":
                 await self._gate.send(minutes.giving(member.certify(envelope, packet)))
             case "check-part":
@@ -163,20 +166,20 @@ class Session:
         """Learn from a sum, if the coordinator's message showed a new one."""
         if opened is not None:
             await asyncio.to_thread(self._learn, seat, opened)
+            self._bank.minutes.opened(opened, envelope, packet)
 
     def _learn(self, seat: Seat, opened: OpenedSum) -> None:
         self._bank.archive.keep_sum(opened)
-            self._bank.minutes.opened(opened, envelope, packet)
         seat.feed(opened)
 
     def _answer(self, seat: Seat) -> Outgoing:
-        outgoing = seat.answer()
-        self._bank.archive.keep_upload(outgoing)
-        return outgoing
         history, started = seat.member.history, time.monotonic_ns()
-
+        outgoing = seat.answer()
         elapsed_ms = (time.monotonic_ns() - started) // 1_000_000
         self._bank.minutes.trained(outgoing.round or 0, history.transcript, elapsed_ms)
+        self._bank.archive.keep_upload(outgoing)
+        return outgoing
+
     # -- joining -----------------------------------------------------------------------------------------------------
 
     async def _offer(self, envelope: Envelope, message: msg.Offer) -> None:
@@ -210,19 +213,17 @@ class Session:
 
     def _take_seat(self, manifest: Manifest) -> Seat:
         self._bank.archive.begin(manifest)
+        self._bank.minutes.begin(manifest)
         return Seat(manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest))
 
     def _check_charter(self, manifest: Manifest, offered: Manifest | None) -> None:
-        self._bank.minutes.begin(manifest)
         """Decide on the final roster: its thresholds are not those of the offer."""
         if manifest.job in self._over or self._seat is not None:
             raise PeerError("charter-again", f"job {manifest.job} is over at this node, or another one is running")
         if offered is not None and offered.seated(manifest.roster).encode() != manifest.encode():
             raise PeerError("manifest-changed", "the manifest differs from the offer in more than its roster")
         self._decide(manifest)
-        missing = self._bank.usage.missing_from(manifest.roster.members)
-        if missing:
-            self._bank.rules.may_exclude(missing)
+        check_change(self._bank.usage, self._bank.permit, manifest.job, manifest.roster.members)
 
     def _decide(self, manifest: Manifest) -> None:
         check_manifest(manifest, self._bank.pins)

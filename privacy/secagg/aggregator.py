@@ -199,7 +199,6 @@ class Aggregator:
         self._transcript = bind.next_transcript(self._transcript, total.bound, self._cohort, opened.sum_sha256)
         self.opened.append(OpenedRound(opened, self._root, agreements, headers, signatures, self._vector))
         self.drop_sum()
-        self.phase = Phase.READY
         return total.plan.decode(total.plan.from_bytes(self.opened[-1].vector))
 
     def catch_up(self, member: str) -> list[Downlink]:

@@ -204,7 +204,7 @@ def test_a_loss_pauses_the_job_and_both_stand_in_the_database(make: Callable[...
 
     outcome = desk.play(job, script)
 
-    assert (outcome["state"], "bank-001 was lost" in outcome["reason"]) == ("failed", True)
+    assert (outcome["state"], "member lost: bank-001" in outcome["reason"]) == ("failed", True)
     assert "paused" in seen
     assert outcome["sums"] == 2
     assert kinds(desk, job) == ["job-started", "job-paused", "job-failed"]

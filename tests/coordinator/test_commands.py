@@ -7,7 +7,7 @@ import pytest
 
 from coordinator import commands
 from coordinator.job_file import load_job
-from coordinator.store import ModelRecord, RoundRecord, Store
+from coordinator.store import Member, ModelRecord, RoundRecord, Store
 from privacy.errors import InputError
 from risk.errors import InputError as RiskInputError
 from tests.coordinator.operator import JOB, Operator, make_operator
@@ -94,3 +94,16 @@ def test_founding_checks_name_and_address(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             commands.found(tmp_path / "new", name, listen, ())
     assert not (tmp_path / "new").exists()
+
+
+def test_a_bank_is_suspended_and_let_in_again(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(f"sqlite:///{operator.database}")
+    store.add_member(Member("alpha", "ab" * 32, 7))
+
+    for status in ("suspended", "active"):
+        assert commands.set_status(operator.config, "alpha", status) == 0
+        assert capsys.readouterr().out == f"alpha is {status}\n"
+        assert store.members()[0].status == status
+    store.close()
+    with pytest.raises(InputError, match="member beta is not enrolled"):
+        commands.set_status(operator.config, "beta", "suspended")

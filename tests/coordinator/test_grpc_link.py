@@ -152,6 +152,20 @@ def test_a_revoked_member_is_cut_off_at_its_next_message_or_heartbeat(room: Room
     run(test)
 
 
+def test_a_removed_member_that_only_listens_is_cut_off_with_our_next_heartbeat(room: Room) -> None:
+    async def test() -> None:
+        own = room.member("bank-a")
+        settings = room.hub_settings(heartbeat_s=0.02, lost_after_s=600.0)
+        async with HubDiary(settings) as hub, dial(room, hub.port, own) as peer:
+            await peer.greet()
+            hub.expelled.add(read_member_certificate(own.certificate_pem).serial)
+
+            assert await peer.end() == (grpc.StatusCode.PERMISSION_DENIED, "not-a-member")
+            await hub.until("leave")
+
+    run(test)
+
+
 UNKNOWN_FIELD = b"\xf8\x07\x01"  # field 127, varint 1
 
 BAD_GREETINGS = {

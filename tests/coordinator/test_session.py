@@ -204,7 +204,7 @@ def test_in_a_room_of_four_any_loss_ends_the_job(tmp_path: Path, kind: str, numb
     state, reason = play(network, lambda: one_dies(network, kind, 0 if kind in ("setup", "agree") else number))
 
     (lost,) = [name for name, node in network.nodes.items() if not node.alive]
-    assert (state, f"{lost} was lost; 3 members are left" in reason) == ("failed", True)
+    assert (state, f"member lost: {lost}; 3 members are left" in reason) == ("failed", True)
     assert network.ended_s <= 2 * LOST_S + REJOIN_S + MOMENT_S
     assert {how for name, how in ends(network).items() if name != lost} == {"failed"}
 
@@ -219,7 +219,7 @@ def test_two_losses_in_five_end_the_job(tmp_path: Path) -> None:
 
     state, reason = play(network, lambda: at(first, "upload", 2, both_die))
 
-    assert (state, "bank-001 was lost; bank-002 was lost; 3 members are left" in reason) == ("failed", True)
+    assert (state, "member lost: bank-001, bank-002; 3 members are left" in reason) == ("failed", True)
     assert network.ended_s <= LOST_S + REJOIN_S + MOMENT_S
 
 
@@ -247,7 +247,8 @@ def test_permits_that_forbid_an_exclusion_end_the_job(tmp_path: Path) -> None:
 
     state, reason = play(network, lambda: at(lost, "upload", 3, lost.die))
 
-    assert (state, "permit-exclusion" in reason) == ("failed", True)
+    assert (state, reason.startswith("member lost: bank-002; ")) == ("failed", True)
+    assert "bank-003 stopped: permit-exclusion" in reason
     assert network.ended_s <= LOST_S + REJOIN_S + MOMENT_S
     assert {how for name, how in ends(network).items() if name != "bank-002"} == {"refused"}
 

@@ -42,7 +42,7 @@ def test_in_a_room_of_four_any_loss_ends_the_job_with_its_reason(tmp_path: Path)
     ended = demo("--data", room, "--out", out, "--kill", "rural_bank@5:after-upload", "--compare-pooled")
 
     assert ended.code == 1
-    assert "rural_bank was lost" in ended.out and "at least 4 are needed" in ended.out
+    assert "member lost: rural_bank" in ended.out and "at least 4 are needed" in ended.out
     report = read_report(out)
     recipe = report["recipes"]["scorecard"]
     assert recipe["network"]["auc"] is None and recipe["pooled"] is None

@@ -4,9 +4,11 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from coordinator import commands
 from coordinator.store import Store
 from tests.e2e.consortium_room import ConsortiumRoom, is_free
 
@@ -110,6 +112,24 @@ def test_a_coordinator_that_is_killed_comes_back_and_runs_a_new_job(five: Consor
     assert five.results(lost, ["bank-0", "bank-1"]) == {"bank-0": "failed", "bank-1": "failed"}
 
 
+def test_a_suspended_member_is_cut_off_at_once_and_a_job_runs_without_it(five: ConsortiumRoom) -> None:
+    def said(event: str) -> list[dict[str, Any]]:
+        return [line for line in five.lines("bank-4") if line["event"] == event]
+
+    assert commands.set_status(five.settings, "bank-4", "suspended") == 0
+
+    def refused() -> bool:
+        return any("has revoked it" in line["reason"] for line in said("disconnected"))
+
+    five.wait(refused, "bank-4 to be cut off", needs="bank-4")
+    job = five.submit()
+    outcome = five.outcome(job)
+    assert (outcome["state"], outcome["members"]) == ("done", five.names[:4]), outcome
+    connected = len(said("connected"))
+    assert commands.set_status(five.settings, "bank-4", "active") == 0
+    five.wait(lambda: len(said("connected")) > connected, "bank-4 to be back", 60.0, needs="bank-4")
+
+
 def test_in_a_room_of_four_any_loss_ends_the_job_with_its_reason(tmp_path: Path) -> None:
     with ConsortiumRoom(tmp_path, 4) as four:
         four.start()
@@ -123,7 +143,7 @@ def test_in_a_room_of_four_any_loss_ends_the_job_with_its_reason(tmp_path: Path)
         ended_s = four.event_s(job, "job-failed")
 
     assert outcome["state"] == "failed"
-    assert "bank-3 was lost" in outcome["reason"]
+    assert "member lost: bank-3" in outcome["reason"]
     assert ended_s - gone_s < GOES_ON_S
 
 

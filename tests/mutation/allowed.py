@@ -7,8 +7,6 @@ code it speaks of.
 __all__ = ["ALLOWED"]
 
 ALLOWED: dict[str, str] = {
-    "privacy/secagg/aggregator.py Aggregator.finish: self.phase = Phase.READY":
-        "says again what `drop_sum`, called the line before, has just set; `test_order` catches its absence there",
     "privacy/secagg/checking.py SumCheck.open: half `self._total is None` of: raise PeerError('check-incomplete')":
         "there is a total as soon as no part is missing, which the first half asks; this half tells the type checker",
 }  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from node.config import PermitSettings
 from node.permit import Permit
-from node.usage import Usage, allow_exclusion, load_usage
+from node.usage import Usage, allow_exclusion, check_change, load_usage, settle_cohort
 from privacy.errors import InputError, RefusalError
 
 EVERYONE = ("a", "b", "c", "d", "e")
@@ -44,22 +44,68 @@ def test_coming_back_to_a_job_brings_nobody_back_who_was_left_behind(tmp_path: P
     usage.join("job-1", EVERYONE)
 
     assert usage.jobs == ["job-1"]
-    assert usage.missing_from(("a", "b", "c", "d")) == frozenset()
     assert usage.left_behind(frozenset({"e"})) == frozenset()
 
 
-def test_who_sits_in_a_later_job_again_can_be_left_behind_again_and_that_counts(tmp_path: Path) -> None:
+def test_the_same_loss_seen_again_counts_once(tmp_path: Path) -> None:
     usage, permit = fresh(tmp_path), Permit(PermitSettings(allow_exclusion=1))
     usage.join("job-1", EVERYONE)
+    settle_cohort(usage, permit, EVERYONE)
     allow_exclusion(usage, permit, frozenset({"e"}))
-    allow_exclusion(usage, permit, frozenset({"e"}))  # the same loss, seen again
-    usage.join("job-2", EVERYONE)
+    allow_exclusion(usage, permit, frozenset({"e"}))
+    settle_cohort(usage, permit, EVERYONE[:4])  # the vote that follows
 
-    with pytest.raises(RefusalError) as caught:
-        allow_exclusion(usage, permit, usage.missing_from(("a", "b", "c", "d")))
-
-    assert caught.value.code == "permit-exclusion"
     assert usage.excluded == reopened(usage).excluded == [["e"]]
+
+
+@pytest.mark.parametrize("later", [EVERYONE[:4], (*EVERYONE, "f"), (*EVERYONE[:4], "f")], ids=["left", "came", "both"])
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_cohort_that_differs_from_that_of_earlier_sums_counts_whoever_left_or_came(
+    tmp_path: Path, later: tuple[str, ...], allowed: int
+) -> None:
+    usage, permit = fresh(tmp_path), Permit(PermitSettings(allow_exclusion=allowed))
+    usage.join("job-1", EVERYONE)
+    settle_cohort(usage, permit, EVERYONE)
+    usage = reopened(usage)
+
+    for step in (lambda: check_change(usage, permit, "job-2", later), lambda: settle_cohort(usage, permit, later)):
+        if allowed:
+            step()
+            continue
+        with pytest.raises(RefusalError) as caught:
+            step()
+        assert caught.value.code == "permit-exclusion"
+        assert all(name in caught.value.message for name in set(EVERYONE) ^ set(later))
+
+    changed = [sorted(set(EVERYONE) ^ set(later))] if allowed else []
+    assert usage.excluded == reopened(usage).excluded == changed
+    assert reopened(usage).cohort == set(later if allowed else EVERYONE)
+    if allowed:  # and the way back is a second change
+        with pytest.raises(RefusalError):
+            check_change(usage, permit, "job-3", EVERYONE)
+
+
+def test_asking_is_free_and_the_vote_counts(tmp_path: Path) -> None:
+    usage, permit = fresh(tmp_path), Permit(PermitSettings(allow_exclusion=1))
+    usage.join("job-1", EVERYONE)
+    settle_cohort(usage, permit, EVERYONE)
+
+    check_change(usage, permit, "job-2", EVERYONE[:4])
+    assert usage.excluded == []
+    settle_cohort(usage, permit, EVERYONE)  # nobody left after all
+    assert usage.excluded == []
+
+
+def test_a_member_that_drops_out_of_the_very_first_round_is_no_loss_and_its_return_is_a_change(tmp_path: Path) -> None:
+    usage, permit = fresh(tmp_path), Permit(PermitSettings())
+    usage.join("job-1", EVERYONE)
+    check_change(usage, permit, "job-1", EVERYONE)
+    settle_cohort(usage, permit, EVERYONE[:4])
+    check_change(usage, permit, "job-1", EVERYONE)  # a node that comes back to its job is asked nothing
+
+    with pytest.raises(RefusalError):
+        check_change(usage, permit, "job-2", EVERYONE)
+    check_change(usage, permit, "job-2", EVERYONE[:4])
 
 
 def test_a_permit_that_allows_none_counts_none(tmp_path: Path) -> None:
@@ -97,7 +143,7 @@ def test_a_file_that_this_module_did_not_write_is_refused(tmp_path: Path, text: 
 @given(st.lists(st.sets(st.sampled_from(EVERYONE), min_size=1).map(frozenset), max_size=12), st.booleans())
 def test_a_job_goes_on_without_somebody_once_at_most(losses: list[frozenset[str]], allowed: bool) -> None:
     with TemporaryDirectory() as folder:
-        usage = Usage(Path(folder) / "usage.json", "rows", ["job-1"], set(EVERYONE))
+        usage = Usage(Path(folder) / "usage.json", "rows", ["job-1"], set(EVERYONE), set(EVERYONE))
         permit = Permit(PermitSettings(allow_exclusion=int(allowed)))
         for lost in losses:
             try:
@@ -106,4 +152,5 @@ def test_a_job_goes_on_without_somebody_once_at_most(losses: list[frozenset[str]
                 continue
 
     assert len(usage.excluded) <= int(allowed)
-    assert usage.members == set(EVERYONE) - {name for event in usage.excluded for name in event}
+    left = set(EVERYONE) - {name for event in usage.excluded for name in event}
+    assert usage.members == usage.cohort == left
