@@ -74,8 +74,8 @@ def test_a_cosignature_for_another_history_fails(log: MemoryLog) -> None:
 
 def test_a_cosignature_beyond_the_end_says_that_records_are_gone(log: MemoryLog) -> None:
     lines = [line(log, "bank-b", 13), line(log, "bank-c", 13)]
-    events = [event for event in log.source().events][:9]
-    checkpoints = [note for note in log.source().checkpoints][:5]
+    events = list(log.source().events)[:9]
+    checkpoints = list(log.source().checkpoints)[:5]
     source = log.source(events=events, checkpoints=checkpoints, hashes=None, cosignatures=lines, policy=policy(log))
     held, quorum = steps(verify_log(source))
     assert (held.status, held.detail) == ("rolled-back", "witnesses cosigned 13 records, the log shows 9")

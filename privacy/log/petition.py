@@ -1,0 +1,160 @@
+"""A log's side of witnessing: whom to ask from which size, and what an answer proves.
+
+It sends nothing and reads no log: requests and answers are bytes, the log's own tree comes in as callables. Theory: a
+witness takes a head only from the size that it holds, so what it last took is remembered and corrected by its 409. An
+answer counts only by the signature in it. A witness that holds a head signed by this log which the log itself does not
+know proves, by that note alone, that the log was put back from a copy or shown in two versions; a mere claim proves
+nothing and is passed over.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from privacy.errors import VerificationError
+from privacy.log.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint
+from privacy.log.cosignature import parse_lines, verify_line
+from privacy.log.note import VerifierKey
+from privacy.log.witness import Answer, encode_request, parse_size
+
+__all__ = ["Asked", "Gain", "OwnLog", "Petition"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLog:
+    """The log that asks.
+
+    Attributes:
+        key: its public key.
+        note: returns its newest checkpoint.
+        consistency: returns the proof between two sizes.
+        root: returns the root that it had at a size up to its own.
+    """
+
+    key: VerifierKey
+    note: Callable[[], bytes]
+    consistency: Callable[[int, int], Sequence[bytes]]
+    root: Callable[[int], bytes]
+
+    def head(self) -> Checkpoint:
+        """Return the newest checkpoint, parsed."""
+        return parse_checkpoint(self.note())[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request under way: its number, the witness, the body, and the head that it is about."""
+
+    number: int
+    witness: str
+    body: bytes
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What an answer brought.
+
+    Attributes:
+        witness: who answered.
+        size: records that the witness now holds.
+        line: its signature line on the checkpoint of that size, empty when it gave none.
+        again: whether to ask once more, from the size that it told.
+        conflict: a note, signed by this log, that contradicts the log as it is; empty for none.
+        fault: the code of what was wrong with the answer, empty for nothing.
+    """
+
+    witness: str
+    size: int = 0
+    line: str = ""
+    again: bool = False
+    conflict: bytes = b""
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Petition:
+    """Ask witnesses, at most one request to each at a time.
+
+    Attributes:
+        own: the log that asks.
+        witnesses: keys by id; None for one who keeps heads and signs nothing.
+        known: the size that each witness is believed to hold.
+    """
+
+    own: OwnLog
+    witnesses: Mapping[str, VerifierKey | None]
+    known: dict[str, int] = field(default_factory=dict)
+    _numbers: int = 0
+    _under_way: dict[str, Asked] = field(default_factory=dict)
+
+    def ask(self, witness: str) -> Asked:
+        """Return a request about the newest head; an earlier one to this witness is forgotten."""
+        note = self.own.note()
+        checkpoint = parse_checkpoint(note)[0]
+        old = self.known.get(witness, 0)
+        if old > checkpoint.size:
+            old = 0  # the witness claims more than there is: it will say so again, and then must show it
+        proof = self.own.consistency(old, checkpoint.size) if 0 < old < checkpoint.size else ()
+        self._numbers += 1
+        asked = Asked(self._numbers, witness, encode_request(old, proof, note), checkpoint)
+        self._under_way[witness] = asked
+        return asked
+
+    def waits_for(self, witness: str) -> bool:
+        """Say whether a request to this witness is unanswered."""
+        return witness in self._under_way
+
+    def forget(self) -> None:
+        """Give up what is under way: the line that it went over is gone."""
+        self._under_way.clear()
+
+    def take(self, witness: str, number: int, answer: Answer) -> Gain | None:
+        """Take an answer; None when nothing was asked under this number."""
+        asked = self._under_way.get(witness)
+        if asked is None or asked.number != number:
+            return None
+        del self._under_way[witness]
+        if answer.status == 200:
+            return self._cosigned(asked, answer)
+        conflict = self._conflict(answer.held)
+        if conflict:
+            return Gain(witness, conflict=answer.held)
+        if answer.status == 409:
+            return self._corrected(asked, answer)
+        return Gain(witness, fault=f"status-{answer.status}")
+
+    def _cosigned(self, asked: Asked, answer: Answer) -> Gain:
+        witness, size = asked.witness, asked.checkpoint.size
+        key = self.witnesses[witness]
+        line = ""
+        if key is not None:
+            try:
+                mine = [each for each in parse_lines(answer.body) if (each.name, each.key_id) == (key.name, key.key_id)]
+                if not mine:
+                    raise VerificationError("signature-missing", "the answer carries no line of the witness's key")
+                verify_line(asked.checkpoint.text(), mine[0], key)
+            except VerificationError as error:
+                return Gain(witness, fault=error.code)
+            line = mine[0].line()
+        self.known[witness] = size
+        return Gain(witness, size, line)
+
+    def _corrected(self, asked: Asked, answer: Answer) -> Gain:
+        told = parse_size(answer.body.decode("ascii", "replace").removesuffix("\n"))
+        if told is None:
+            return Gain(asked.witness, fault="size-malformed")
+        before = self.known.get(asked.witness, 0)
+        self.known[asked.witness] = told
+        if told > self.own.head().size:
+            # More than this log has, and nothing signed to show for it.
+            return Gain(asked.witness, told, fault="size-unproved")
+        return Gain(asked.witness, told, again=told != before)
+
+    def _conflict(self, held: bytes) -> bool:
+        if not held:
+            return False
+        try:
+            theirs = verify_checkpoint(held, self.own.key, self.own.key.name)
+        except VerificationError:
+            return False
+        return theirs.size > self.own.head().size or self.own.root(theirs.size) != theirs.root
