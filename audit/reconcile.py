@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from privacy.errors import VerificationError
-from privacy.log.record import Event, decode_event
+from privacy.log.record import BLOCKS, Event, decode_event
 from privacy.log.sender import verify_sender
 from privacy.log.verify import KnownHead
 
@@ -115,7 +115,7 @@ def _collect(events: Iterable[bytes], out: Reconciliation) -> tuple[dict[str, _S
         if event.kind != "egress.authorised":
             continue
         body, size = event.body, int(str(event.body["bytes"]))
-        if body["payload_kind"] == "control":
+        if body["payload_kind"] in BLOCKS:
             out.control_bytes += size
             continue
         name = str(body["msg_id"])

@@ -13,7 +13,6 @@ Files in the state directory: `log.db`, `log.mark`, `log.key` (0600), `log.vkey`
 """
 
 import asyncio
-import fcntl
 import os
 import re
 import sqlite3
@@ -22,12 +21,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coordinator.mark_file import MarkFile
 from privacy.errors import InputError, VerificationError
 from privacy.log.appender import Appender, Surroundings
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.instant import Instant
-from privacy.log.journal import PRAGMAS, SCHEMA, Batch, Journal, hash_reader, read_events, read_head
-from privacy.log.mark import MARK_BYTES, SLOT_BYTES, Mark, check_mark, decode_mark
+from privacy.log.journal import PRAGMAS, SCHEMA, Batch, Journal, hash_reader, read_cosigned, read_events, read_head
+from privacy.log.mark import check_mark
 from privacy.log.note import NoteSigner
 from privacy.log.record import Author, Entry, Event
 from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
@@ -36,7 +36,6 @@ __all__ = ["LOG_ORIGIN", "LogSettings", "LogStore", "load_log_key"]
 
 LOG_ORIGIN = "coordinator/privacy-log"
 
-MARK_SYNC_US = 5_000_000
 _READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 10000")
 
 
@@ -76,7 +75,7 @@ class LogStore:
         self._settings = settings
         self._path = settings.directory / "log.db"
         self._broken: InputError | None = None
-        self._mark = _MarkFile(settings.directory, settings.author.origin)
+        self._mark = MarkFile(settings.directory / "log.mark", settings.author.origin)
         try:
             self._database = self._connect(PRAGMAS)
             self._reader = self._connect(_READ_PRAGMAS)
@@ -119,9 +118,17 @@ class LogStore:
         """Do what `append` does without blocking the event loop."""
         return await asyncio.to_thread(self.append, entries)
 
-    def defer(self, entries: Sequence[Entry], receipts: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Let the entries and receipts (message id, bytes) ride on the next commit; a crash before it loses them."""
-        self._appender.defer(entries, receipts)
+    def defer(
+        self,
+        entries: Sequence[Entry],
+        receipts: Sequence[tuple[str, bytes]] = (),
+        cosignatures: Sequence[tuple[int, str]] = (),
+    ) -> None:
+        """Let entries, receipts (message id, bytes) and cosignatures (size, line) ride on the next commit.
+
+        A crash before it loses them.
+        """
+        self._appender.defer(entries, receipts, cosignatures)
 
     def flush(self) -> None:
         """Make what was deferred durable; raises what `append` raises."""
@@ -143,6 +150,16 @@ class LogStore:
         """Return the inclusion proof of leaf `index` in the tree of `size` leaves."""
         with self._reader_lock:
             return inclusion_proof(index, size, hash_reader(self._reader))
+
+    def root(self, size: int) -> bytes:
+        """Return the root that the tree had at `size` leaves."""
+        with self._reader_lock:
+            return root_at(size, hash_reader(self._reader))
+
+    def cosigned(self) -> dict[tuple[str, bytes], int]:
+        """Return the largest size that each witness key, by name and 4-byte id, has cosigned."""
+        with self._reader_lock:
+            return read_cosigned(self._reader)
 
     def consistency(self, old_size: int, size: int) -> list[bytes]:
         """Return the proof that the tree of `old_size` leaves is a prefix of that of `size`."""
@@ -197,47 +214,6 @@ class LogStore:
 
     def _keep_mark(self, batch: Batch) -> None:
         self._mark.keep(batch.checkpoint, clean=False, now_us=batch.instant.mono_us)
-
-
-class _MarkFile:
-    """The high-water mark's file, which is also the lock that keeps a second process out."""
-
-    def __init__(self, directory: Path, origin: str) -> None:
-        self._origin = origin
-        path = directory / "log.mark"
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise InputError("log-unusable", f"{path}: cannot be opened ({error.strerror})") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            content = os.pread(self._file, MARK_BYTES, 0)
-            self.stored = decode_mark(content) if content else None
-        except BlockingIOError:
-            os.close(self._file)
-            raise InputError("log-in-use", f"{directory}: another process writes this log; stop it first") from None
-        except BaseException:
-            os.close(self._file)
-            raise
-        self._turn = self.stored.turn if self.stored else 0
-        self._synced_us = -MARK_SYNC_US
-        folder = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-        os.fsync(folder)
-        os.close(folder)
-
-    def keep(self, head: Checkpoint, *, clean: bool, now_us: int | None) -> None:
-        """Write the head into the slot whose turn it is; sync when due, or at once when `now_us` is None."""
-        self._turn += 1
-        slot = Mark(self._turn, self._origin, head.size, head.root, clean).slot()
-        os.pwrite(self._file, slot, SLOT_BYTES * (self._turn % 2))
-        if now_us is None or now_us - self._synced_us >= MARK_SYNC_US:
-            os.fsync(self._file)
-            self._synced_us = self._synced_us if now_us is None else now_us
-
-    def close(self) -> None:
-        """Release the lock."""
-        os.close(self._file)
 
 
 def load_log_key(directory: Path, origin: str, random_bytes: Callable[[int], bytes] = os.urandom) -> NoteSigner:

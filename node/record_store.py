@@ -12,28 +12,27 @@ Files in the state directory: `log.db`, `log.mark`, `log.key` (0600), `log.vkey`
 """
 
 import asyncio
-import fcntl
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.mark_file import MarkFile
+from node.note_key import keep_public, load_note_key
 from privacy.errors import InputError, VerificationError
 from privacy.log.appender import Appender, Surroundings
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.instant import Instant
-from privacy.log.journal import PRAGMAS, SCHEMA, Batch, Journal, hash_reader, read_events, read_head
-from privacy.log.mark import MARK_BYTES, SLOT_BYTES, Mark, check_mark, decode_mark
+from privacy.log.journal import PRAGMAS, SCHEMA, Batch, Journal, hash_reader, read_cosigned, read_events, read_head
+from privacy.log.mark import check_mark
 from privacy.log.note import NoteSigner
 from privacy.log.record import Author, Entry, Event, decode_event
 from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
 
 __all__ = ["RecordStore", "StoreSettings", "load_log_key", "read_egress"]
 
-MARK_SYNC_US = 5_000_000
 _READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 10000")
 
 
@@ -73,7 +72,7 @@ class RecordStore:
         self._settings = settings
         self._path = settings.directory / "log.db"
         self._broken: InputError | None = None
-        self._mark = _MarkFile(settings.directory, settings.author.origin)
+        self._mark = MarkFile(settings.directory / "log.mark", settings.author.origin)
         try:
             self._database = self._connect(PRAGMAS)
             self._reader = self._connect(_READ_PRAGMAS)
@@ -116,9 +115,17 @@ class RecordStore:
         """Do what `append` does without blocking the event loop."""
         return await asyncio.to_thread(self.append, entries)
 
-    def defer(self, entries: Sequence[Entry], receipts: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Let the entries and receipts (message id, bytes) ride on the next commit; a crash before it loses them."""
-        self._appender.defer(entries, receipts)
+    def defer(
+        self,
+        entries: Sequence[Entry],
+        receipts: Sequence[tuple[str, bytes]] = (),
+        cosignatures: Sequence[tuple[int, str]] = (),
+    ) -> None:
+        """Let entries, receipts (message id, bytes) and cosignatures (size, line) ride on the next commit.
+
+        A crash before it loses them.
+        """
+        self._appender.defer(entries, receipts, cosignatures)
 
     def flush(self) -> None:
         """Make what was deferred durable; raises what `append` raises."""
@@ -140,6 +147,16 @@ class RecordStore:
         """Return the inclusion proof of leaf `index` in the tree of `size` leaves."""
         with self._reader_lock:
             return inclusion_proof(index, size, hash_reader(self._reader))
+
+    def root(self, size: int) -> bytes:
+        """Return the root that the tree had at `size` leaves."""
+        with self._reader_lock:
+            return root_at(size, hash_reader(self._reader))
+
+    def cosigned(self) -> dict[tuple[str, bytes], int]:
+        """Return the largest size that each witness key, by name and 4-byte id, has cosigned."""
+        with self._reader_lock:
+            return read_cosigned(self._reader)
 
     def consistency(self, old_size: int, size: int) -> list[bytes]:
         """Return the proof that the tree of `old_size` leaves is a prefix of that of `size`."""
@@ -246,89 +263,19 @@ def _find(reader: sqlite3.Connection, needles: tuple[bytes, bytes]) -> list[Even
     return [decode_event(bytes(row[0])) for row in rows]
 
 
-class _MarkFile:
-    """The high-water mark's file, which is also the lock that keeps a second process out."""
-
-    def __init__(self, directory: Path, origin: str) -> None:
-        self._origin = origin
-        path = directory / "log.mark"
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise InputError("log-unusable", f"{path}: cannot be opened ({error.strerror})") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            content = os.pread(self._file, MARK_BYTES, 0)
-            self.stored = decode_mark(content) if content else None
-        except BlockingIOError:
-            os.close(self._file)
-            raise InputError("log-in-use", f"{directory}: another process writes this log; stop it first") from None
-        except BaseException:
-            os.close(self._file)
-            raise
-        self._turn = self.stored.turn if self.stored else 0
-        self._synced_us = -MARK_SYNC_US
-        folder = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-        os.fsync(folder)
-        os.close(folder)
-
-    def keep(self, head: Checkpoint, *, clean: bool, now_us: int | None) -> None:
-        """Write the head into the slot whose turn it is; sync when due, or at once when `now_us` is None."""
-        self._turn += 1
-        slot = Mark(self._turn, self._origin, head.size, head.root, clean).slot()
-        os.pwrite(self._file, slot, SLOT_BYTES * (self._turn % 2))
-        if now_us is None or now_us - self._synced_us >= MARK_SYNC_US:
-            os.fsync(self._file)
-            self._synced_us = self._synced_us if now_us is None else now_us
-
-    def close(self) -> None:
-        """Release the lock."""
-        os.close(self._file)
-
-
 def load_log_key(directory: Path, origin: str, random_bytes: Callable[[int], bytes] = os.urandom) -> NoteSigner:
     """Read the log's signing key from the state directory; make it, its `log.vkey` and `origin` at the first start.
 
     Raises:
-        InputError: `log-key-missing` when there is a log but no key, `secret-mode`, `log-key-format`, `log-unusable`.
+        InputError: `log-key-missing` when there is a log but no key, or what `load_note_key` raises.
     """
     path = directory / "log.key"
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            if (directory / "log.db").exists():
-                raise InputError("log-key-missing", f"{path}: no such file, but there is a log; put its key back")
-            _write_new(path, random_bytes(32).hex().encode("ascii") + b"\n", 0o600)
-        mode = path.stat().st_mode & 0o777
-        content = path.read_bytes()
-        if mode & 0o077:
-            raise InputError("secret-mode", f"{path}: found mode {mode:04o}, expected 0600; run: chmod 600 {path}")
-        if not re.fullmatch(rb"[0-9a-f]{64}\n?", content):
-            raise InputError("log-key-format", f"{path}: found {len(content)} bytes, expected 64 hex digits")
-        signer = NoteSigner(origin, bytes.fromhex(content.decode("ascii")))
-        for name, text in (("log.vkey", signer.verifier().encode()), ("origin", origin)):
-            public = directory / name
-            if not public.exists():
-                _write_new(public, text.encode("ascii") + b"\n", 0o644)
-            elif public.read_text("utf-8").strip() != text:
-                raise InputError("log-key-mismatch", f"{public}: does not belong to {path} and origin {origin}")
-    except OSError as error:
-        raise InputError("log-unusable", f"{path}: cannot be used ({error.strerror})") from error
+    if not path.exists() and (directory / "log.db").exists():
+        raise InputError("log-key-missing", f"{path}: no such file, but there is a log; put its key back")
+    signer = load_note_key(path, origin, random_bytes)
+    keep_public(directory / "log.vkey", signer.verifier().encode(), path)
+    keep_public(directory / "origin", origin, path)
     return signer
-
-
-def _write_new(path: Path, content: bytes, mode: int) -> None:
-    # A draft and a rename: a crash in between leaves no half key behind.
-    draft = path.with_name(path.name + ".draft")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    draft.rename(path)
 
 
 def _fault(path: Path, error: sqlite3.Error | OSError) -> InputError:

@@ -13,14 +13,15 @@ from privacy.roster import MAX_MEMBERS, check_member_id
 from privacy.shamir import SECRET_BYTES, SHARE_BYTES
 
 __all__ = [
-    "Accept", "Agree", "Assemble", "CatchUp", "Certificate", "Charter", "Check", "CheckPart", "Close",
-    "Consent", "Decline", "Ended", "Halt", "Header", "HeldSeed", "Message", "Offer", "Open", "Opened",
+    "Accept", "AddCheckpoint", "Agree", "Assemble", "CatchUp", "Certificate", "Charter", "Check", "CheckPart", "Close",
+    "Consent", "Cosigned", "Decline", "Ended", "Halt", "Header", "HeldSeed", "Message", "Offer", "Open", "Opened",
     "PairSeed", "Ready", "Receipt", "Reveal", "SelfSeed", "Setup", "Setups", "Share", "SumSignature",
 ]  # fmt: skip
 
 BOX_BYTES = SHARE_BYTES + 16
 _MAX_DOCUMENT = 256 * 1024
 _MAX_CODE = 64
+_MAX_COSIGN = 72 * 1024
 
 
 def _digests(*values: bytes) -> None:
@@ -43,6 +44,11 @@ def _short(value: str) -> None:
 def _document(value: bytes) -> None:
     if len(value) > _MAX_DOCUMENT:
         raise PeerError("message-size", f"a document holds {len(value)} bytes, expected at most {_MAX_DOCUMENT}")
+
+
+def _cosign(value: bytes) -> None:
+    if len(value) > _MAX_COSIGN:
+        raise PeerError("message-size", f"a checkpoint's request holds {len(value)} bytes, at most {_MAX_COSIGN}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,3 +359,26 @@ class Halt(Message):
 
     def __post_init__(self) -> None:
         _short(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class AddCheckpoint(Message):
+    """Ask a witness to cosign a log's head (the body of C2SP tlog-witness's request)."""
+
+    request: bytes
+
+    def __post_init__(self) -> None:
+        _cosign(self.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned(Message):
+    """Answer with a status of HTTP's, the body of C2SP tlog-witness's response, and the note held where it differs."""
+
+    status: int
+    body: bytes
+    held: bytes
+
+    def __post_init__(self) -> None:
+        _cosign(self.body)
+        _cosign(self.held)

@@ -48,6 +48,8 @@ _KINDS: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "catch-up": (messages.CatchUp, pb.CatchUp),
     "receipt": (messages.Receipt, pb.Receipt),
     "halt": (messages.Halt, pb.Halt),
+    "add-checkpoint": (messages.AddCheckpoint, pb.AddCheckpoint),
+    "cosigned": (messages.Cosigned, pb.Cosigned),
 }
 _NESTED: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "previous": (messages.Opened, pb.Opened),

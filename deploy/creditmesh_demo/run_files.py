@@ -16,6 +16,7 @@ from creditmesh_demo.folders import RunFolders
 from creditmesh_demo.job_history import JobHistory
 from creditmesh_demo.run_record import JobRecord, Sent
 from creditmesh_demo.self_check import OPENED_FILE, read_opened
+from privacy.log.record import BLOCKS
 from risk.catalogue import recipe as recipe_of
 from risk.dictionary import Dictionary
 from risk.head import head_from_document
@@ -57,14 +58,14 @@ def read_job(run: RunFolders, job: str, dictionary: Dictionary, history: JobHist
 def read_sent(run: RunFolders, members: Sequence[str]) -> tuple[Sent, ...]:
     """Return every message that the members' gates authorised, from their own logs.
 
-    Blocks of control frames (heartbeats, acknowledgements) are left out: their record holds a limit, not a size.
+    Blocks (heartbeats, acknowledgements, checkpoints to cosign) are left out: their record holds a limit, not a size.
     """
     sent = []
     for bank in members:
         with closing(_open_log(run.nodes[bank])) as database:
             for (encoded,) in database.execute("SELECT event FROM event ORDER BY seq"):
                 event = json.loads(encoded)
-                if event["kind"] == "egress.authorised" and event["body"]["payload_kind"] != "control":
+                if event["kind"] == "egress.authorised" and event["body"]["payload_kind"] not in BLOCKS:
                     kind, size = event["body"]["payload_kind"], event["body"]["bytes"]
                     sent.append(Sent(bank, event.get("job", ""), event.get("round"), kind, size))
     return tuple(sent)

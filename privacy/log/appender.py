@@ -50,6 +50,7 @@ class _Waiting:
     work: list[_Work] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     receipts: list[tuple[str, bytes]] = field(default_factory=list)
+    cosignatures: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Appender:
@@ -96,18 +97,27 @@ class Appender:
             raise work.error
         return list(work.indices)
 
-    def defer(self, entries: Sequence[Entry], receipts: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Let the entries, and receipts (message id, bytes), ride on the next commit; a crash before it loses them."""
+    def defer(
+        self,
+        entries: Sequence[Entry],
+        receipts: Sequence[tuple[str, bytes]] = (),
+        cosignatures: Sequence[tuple[int, str]] = (),
+    ) -> None:
+        """Let entries, receipts (message id, bytes) and cosignatures (size, line) ride on the next commit.
+
+        A crash before it loses them.
+        """
         for entry in entries:
             check_entry(self._journal.author, entry)
         with self._queue_lock:
             self._waiting.entries.extend(entries)
             self._waiting.receipts.extend(receipts)
+            self._waiting.cosignatures.extend(cosignatures)
 
     def flush(self) -> None:
         """Write what was deferred, if anything."""
         with self._queue_lock:
-            waits = bool(self._waiting.entries or self._waiting.receipts)
+            waits = bool(self._waiting.entries or self._waiting.receipts or self._waiting.cosignatures)
         if waits:
             self.append(())
 
@@ -130,7 +140,7 @@ class Appender:
         batch = self._journal.prepare(entries, self._surroundings.clock(), self._surroundings.random_bytes)
         self._database.execute("BEGIN IMMEDIATE")
         try:
-            write_batch(self._database, batch, taken.receipts)
+            write_batch(self._database, batch, taken.receipts, taken.cosignatures)
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:
@@ -147,5 +157,6 @@ class Appender:
             alarm = [] if _DISK_ALARM in taken.entries else [_DISK_ALARM]
             self._waiting.entries[:0] = [*taken.entries, *alarm]
             self._waiting.receipts[:0] = taken.receipts
+            self._waiting.cosignatures[:0] = taken.cosignatures
         for work in taken.work:
             work.error, work.done = error, True

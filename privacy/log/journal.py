@@ -6,8 +6,9 @@ new hashes and the signed checkpoint over them, so the newest checkpoint always 
 memory moves on only after the caller's commit (`accept`), so a failed append leaves everything as it was.
 
 Tables: `event` (leaf index, exact bytes), `hash` (number of `tree.node_position`, 32 bytes), `checkpoint` (size, note),
-`receipt` (message and the peer's receipt). Triggers refuse UPDATE, DELETE and any INSERT that is not the next one,
-also where REPLACE would delete silently. They stop bugs, not somebody who owns the file.
+`receipt` (message and the peer's receipt), `cosignature` (size and a witness's line). Triggers refuse UPDATE, DELETE
+and any INSERT that is not the next one, also where REPLACE would delete silently. They stop bugs, not somebody who
+owns the file.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from privacy.errors import InputError, VerificationError
 from privacy.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
+from privacy.log.cosignature import read_line
 from privacy.log.instant import Instant
 from privacy.log.note import NoteSigner
 from privacy.log.record import SALT_BYTES, Author, Entry, Event, build_event, decode_event
@@ -28,6 +30,7 @@ __all__ = [
     "Database",
     "Journal",
     "hash_reader",
+    "read_cosigned",
     "read_events",
     "read_head",
     "write_batch",
@@ -49,6 +52,7 @@ _OUT_OF_ORDER = {
     "hash": "NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM hash)",
     "checkpoint": "NEW.size <= (SELECT coalesce(max(size), -1) FROM checkpoint)",
     "receipt": "NEW.number <> (SELECT coalesce(max(number) + 1, 0) FROM receipt)",
+    "cosignature": "NEW.number <> (SELECT coalesce(max(number) + 1, 0) FROM cosignature)",
 }
 _REFUSE = "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
 
@@ -58,9 +62,11 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS receipt (number INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, receipt BLOB NOT NULL)"
     " STRICT",
+    "CREATE TABLE IF NOT EXISTS cosignature (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, line TEXT NOT NULL)"
+    " STRICT",
     *(
         f"CREATE TRIGGER IF NOT EXISTS {table}_{action} BEFORE {action.upper()} ON {table} {_REFUSE}"
-        for table in ("event", "hash", "checkpoint", "receipt")
+        for table in ("event", "hash", "checkpoint", "receipt", "cosignature")
         for action in ("update", "delete")
     ),
     *(
@@ -164,8 +170,13 @@ class Journal:
         return (Entry("alarm.raised", {"class": "clock.step", "severity": "low", "evidence": evidence}),)
 
 
-def write_batch(database: Database, batch: Batch, receipts: Sequence[tuple[str, bytes]]) -> None:
-    """Write a batch and the peer's receipts (message id, bytes) inside the caller's transaction."""
+def write_batch(
+    database: Database,
+    batch: Batch,
+    receipts: Sequence[tuple[str, bytes]],
+    cosignatures: Sequence[tuple[int, str]] = (),
+) -> None:
+    """Write a batch, receipts (message id, bytes) and cosignatures (size, line) inside the caller's transaction."""
     database.executemany("INSERT INTO event (seq, event) VALUES (?, ?)", batch.events)
     database.executemany("INSERT INTO hash (position, value) VALUES (?, ?)", batch.hashes)
     if batch.events:
@@ -175,6 +186,21 @@ def write_batch(database: Database, batch: Batch, receipts: Sequence[tuple[str, 
             "INSERT INTO receipt (number, msg_id, receipt) SELECT coalesce(max(number), -1) + 1, ?, ? FROM receipt",
             (msg_id, receipt),
         )
+    for size, line in cosignatures:
+        database.execute(
+            "INSERT INTO cosignature (number, size, line) SELECT coalesce(max(number), -1) + 1, ?, ? FROM cosignature",
+            (size, line),
+        )
+
+
+def read_cosigned(database: Database) -> dict[tuple[str, bytes], int]:
+    """Return the largest size that each witness key, by name and 4-byte id, has cosigned."""
+    found: dict[tuple[str, bytes], int] = {}
+    for size, line in database.execute("SELECT size, line FROM cosignature"):
+        signature = read_line(line)
+        place = (signature.name, signature.key_id)
+        found[place] = max(size, found.get(place, 0))
+    return found
 
 
 def hash_reader(database: Database) -> ReadHash:

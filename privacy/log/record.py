@@ -17,10 +17,22 @@ from privacy.log.canonical import decode_object, encode
 from privacy.log.instant import Instant, format_utc, parse_utc
 from privacy.log.kinds import KINDS, Schema, fault_of, is_count, is_hex, is_text, one_of
 
-__all__ = ["EVENT_LIMIT_BYTES", "Actor", "Author", "Entry", "Event", "build_event", "check_entry", "decode_event"]
+__all__ = [
+    "BLOCKS",
+    "EVENT_LIMIT_BYTES",
+    "Actor",
+    "Author",
+    "Entry",
+    "Event",
+    "build_event",
+    "check_entry",
+    "decode_event",
+]
 
 EVENT_LIMIT_BYTES = 8192
 EVENT_VERSION = 1
+# Payload kinds that are authorised in blocks of frames: the link's own, and checkpoints with their cosignatures.
+BLOCKS = ("control", "cosign")
 SALT_BYTES = 16
 BOOT_BYTES = (16, 32)
 # What the envelope adds to a body: fixed keys and the longest sequence number and time that can be written.
@@ -207,9 +219,9 @@ def decode_event(encoded: bytes) -> Event:
 
 def _fault_of_body(kind: str, body: Mapping[str, object]) -> str | None:
     fault = fault_of(body, KINDS[kind])
-    # A block of control frames stands for frames yet to be sent, so it has a count instead of a digest.
+    # A block stands for frames yet to be sent, so it has a count instead of a digest.
     if fault is None and kind == "egress.authorised":
-        wanted = "frames" if body["payload_kind"] == "control" else "payload_sha256"
+        wanted = "frames" if body["payload_kind"] in BLOCKS else "payload_sha256"
         if wanted not in body:
             fault = f"missing key {wanted!r}"
     return fault

@@ -50,6 +50,9 @@ MANY = tuple(names_of(257))
         (lambda: say.Reveal((say.Share("b", D), say.Share("a", D)), ()), "message-members"),
         (lambda: say.Reveal((), (say.PairSeed("a", D), say.PairSeed("a", D))), "message-members"),
         (lambda: say.CatchUp(say.Opened(1, 1, 1, TWO, D, D), b"", 2), "message-digest"),
+        (lambda: say.AddCheckpoint(b"x" * (72 * 1024 + 1)), "message-size"),
+        (lambda: say.Cosigned(200, b"x" * (72 * 1024 + 1), b""), "message-size"),
+        (lambda: say.Cosigned(409, b"", b"x" * (72 * 1024 + 1)), "message-size"),
     ],
 )
 def test_a_malformed_message_does_not_exist(make: Callable[[], say.Message], code: str) -> None:

@@ -25,7 +25,7 @@ MESSAGES: list[say.Message] = [
     say.Reveal((say.Share("a", D),), (say.PairSeed("b", D),)), say.Ended("done", "", OPENED),
     say.Ended("failed", "a member was lost", None), say.CatchUp(OPENED, D, 2), say.Receipt(b"{}"), say.Halt("disk"),
     say.CheckPart("a"), say.Check(D, (say.SelfSeed("a", bytes(31)),), (say.HeldSeed("a", "b", D),)),
-    say.SumSignature(D, D),
+    say.SumSignature(D, D), say.AddCheckpoint(b"old 0"), say.Cosigned(409, b"7", b"note"),
 ]  # fmt: skip
 SIGNED = wire.SignedFields("agree", "job-1", 1, 2, "a", "coordinator", D, D, D, b"payload", bytes(64))
 

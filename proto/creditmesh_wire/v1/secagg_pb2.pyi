@@ -263,3 +263,19 @@ class SumSignature(_message.Message):
     cohort_sha256: bytes
     sum_sha256: bytes
     def __init__(self, cohort_sha256: _Optional[bytes] = ..., sum_sha256: _Optional[bytes] = ...) -> None: ...
+
+class AddCheckpoint(_message.Message):
+    __slots__ = ("request",)
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request: bytes
+    def __init__(self, request: _Optional[bytes] = ...) -> None: ...
+
+class Cosigned(_message.Message):
+    __slots__ = ("status", "body", "held")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    status: int
+    body: bytes
+    held: bytes
+    def __init__(self, status: _Optional[int] = ..., body: _Optional[bytes] = ..., held: _Optional[bytes] = ...) -> None: ...
