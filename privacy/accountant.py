@@ -18,7 +18,7 @@ An event of any other mechanism, sampling or kind of neighbour raises `RefusalEr
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -76,6 +76,20 @@ class PrivacyEvent:
         """Return what all `count` releases cost, at each order."""
         one = _curve(self.variance, self.row_l1, self.row_l2_squared, self.sampling_ppm)
         return tuple(self.count * cost for cost in one)
+
+    def in_banks(self, banks: int) -> "PrivacyEvent":
+        """Return what this release costs a borrower whose record is at `banks` banks: a group of that many records.
+
+        A group of sampled records is bounded by the group being drawn for certain, which is far from tight.
+        """
+        if banks == 1:
+            return self
+        return replace(
+            self,
+            row_l1=banks * self.row_l1,
+            row_l2_squared=banks * banks * self.row_l2_squared,
+            sampling_ppm=WHOLE_PPM,
+        )
 
 
 def curve_of(events: Iterable[PrivacyEvent]) -> Curve:

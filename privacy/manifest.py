@@ -13,6 +13,7 @@ from typing import Any
 
 from privacy.digest import digest
 from privacy.errors import PeerError, PrivacyError
+from privacy.guarantee import Guarantee, guarantee_of
 from privacy.roster import Roster
 
 __all__ = ["Manifest", "Seat", "decode_manifest"]
@@ -32,6 +33,7 @@ _LIMITS = {
     "seed": (0, 2**63 - 1),
     "holdout_ppm": (0, 900_000),
 }
+_NESTED = ("seats", "dp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Manifest:
     """All that a job fixes before it starts; see `_LIMITS` for the ranges of its numbers.
 
     holdout_ppm: share of rows held out, in parts per million. Times end in `_s` and are seconds. `privacy` is
-    `exact`: sums are not noised, so the cohort is fixed by the first vote.
+    `exact`: sums are not noised, so the cohort is fixed by the first vote; or `dp`: every sum carries noise, and `dp`
+    says what that guarantees.
     """
 
     job: str
@@ -69,10 +72,12 @@ class Manifest:
     round_deadline_s: int
     seed: int
     holdout_ppm: int
+    dp: Guarantee | None = None
 
     def __post_init__(self) -> None:
-        if self.privacy != "exact":
-            raise PeerError("manifest-privacy", f"manifest privacy is {self.privacy!r}, expected 'exact'")
+        if self.privacy != ("exact" if self.dp is None else "dp"):
+            expected = "'exact', or 'dp' with what it guarantees"
+            raise PeerError("manifest-privacy", f"manifest privacy is {self.privacy!r}, expected {expected}")
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -82,6 +87,16 @@ class Manifest:
         if len({seat.identity for seat in self.seats}) != len(self.seats):
             raise PeerError("manifest-seats", "two seats of the manifest share one identity")
         _ = self.roster
+
+    @property
+    def multiplier(self) -> int:
+        """Return the noise multiplier in millionths, 0 in an exact job."""
+        return self.dp.multiplier if self.dp else 0
+
+    @property
+    def statement(self) -> dict[str, str | int] | None:
+        """Return what the model file says about privacy, None in an exact job."""
+        return self.dp.statement() if self.dp else None
 
     @property
     def roster(self) -> Roster:
@@ -102,7 +117,8 @@ class Manifest:
     def encode(self) -> bytes:
         """Return the canonical JSON bytes."""
         roster = self.roster
-        document = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "seats"}
+        document = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NESTED}
+        document |= {"dp": self.dp.document()} if self.dp else {}
         document |= {
             "format": _FORMAT,
             "parameters": dict(self.parameters),
@@ -130,10 +146,11 @@ def decode_manifest(raw: bytes) -> Manifest:
         for derived in ("threshold", "colluders", "smallest_cohort"):
             document.pop(derived)
         seats = tuple(Seat(member, bytes.fromhex(identity)) for member, identity in document.pop("seats"))
-        texts = [field.name for field in fields(Manifest) if field.name not in (*_LIMITS, "seats", "parameters")]
+        promised = document.pop("dp", None)
+        texts = [field.name for field in fields(Manifest) if field.name not in (*_LIMITS, *_NESTED, "parameters")]
         if not all(isinstance(document[name], str) for name in texts) or not isinstance(document["parameters"], dict):
             raise PeerError("manifest-types", "manifest holds a value of the wrong type")
-        manifest = Manifest(seats=seats, **document)
+        manifest = Manifest(seats=seats, dp=None if promised is None else guarantee_of(promised), **document)
         canonical = manifest.encode() == raw
     except PrivacyError:
         raise

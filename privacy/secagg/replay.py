@@ -12,6 +12,7 @@ import numpy as np
 
 from privacy.errors import MisuseError
 from privacy.field import Plan
+from privacy.noise import share_variance
 
 __all__ = ["Replay", "Request"]
 
@@ -29,7 +30,11 @@ class Request(Protocol):
 
     @property
     def bound(self) -> int:
-        """Return the largest absolute value of an entry of one part."""
+        """Return the largest absolute value of an entry of one part before noise."""
+
+    @property
+    def noise(self) -> int:
+        """Return the variance of the noise that is guaranteed in the sum, grid units squared, 0 for none."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes that members compare."""
@@ -41,7 +46,7 @@ class Replay:
     def __init__(self, rounds: Generator[Any, np.ndarray, Any], members: int) -> None:
         """Start the generator and derive the first request.
 
-        rounds: the recipe's generator, not started. members: seats of the manifest, for the headroom proof.
+        rounds: the recipe's generator, not started. members: seats of the manifest: headroom and noise follow from them.
         """
         self._rounds = rounds
         self._members = members
@@ -81,4 +86,5 @@ class Replay:
             self.outcome, self.done, self._request, self._plan = stop.value, True, None, None
             return
         self._request = request
-        self._plan = Plan(request.length, request.word_bits, request.bound, self._members)
+        share = share_variance(request.noise, self._members)
+        self._plan = Plan(request.length, request.word_bits, request.bound, self._members, share)

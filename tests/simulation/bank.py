@@ -35,6 +35,7 @@ class Wish:
     length: int = 3
     word_bits: int = 32
     bound: int = BOUND
+    noise: int = 0
 
     def encode(self) -> bytes:
         return self.name.encode()

@@ -16,6 +16,7 @@ class Wish:
     length: int = 2
     word_bits: int = 64
     bound: int = 10
+    noise: int = 0
 
     def encode(self) -> bytes:
         return self.name.encode()
