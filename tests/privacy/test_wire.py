@@ -95,12 +95,50 @@ def test_unknown_fields_are_refused_at_every_level() -> None:
 
 
 def test_sizes_are_bounded() -> None:
+    for attachments in (1025, 1_000_000):
+        with refused("packet-size", PeerError):
+            wire.decode_packet(wire.encode_packet(wire.Packet(b"", (b"",) * attachments)))
     with refused("packet-size", PeerError):
-        wire.decode_packet(wire.encode_packet(wire.Packet(b"", (b"",) * 1025)))
+        wire.decode_packet(wire.encode_packet(wire.Packet(bytes(4 * 2**20 + 1))))
     with refused("packet-size", PeerError):
-        wire.decode_packet(wire.encode_packet(wire.Packet(bytes(16 * 2**20 + 1))))
+        wire.decode_packet(wire.encode_packet(wire.Packet(b"", (bytes(2**20),) * 17)))
     with refused("signed-size", PeerError):
-        wire.decode_signed(bytes(16 * 2**20 + 1))
+        wire.decode_signed(bytes(4 * 2**20 + 1))
+    assert len(wire.decode_packet(wire.encode_packet(wire.Packet(b"", (b"",) * 1024))).attachments) == 1024
+
+
+def test_a_million_attachments_are_counted_and_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = wire.encode_packet(wire.Packet(b"", (b"",) * 1_000_000))
+    monkeypatch.setattr(wire, "_parse", lambda *_: pytest.fail("the parser made them all"))
+
+    with refused("packet-size", PeerError):
+        wire.decode_packet(raw)
+
+
+def test_attachments_under_a_longer_spelling_of_their_tag_are_bounded_too() -> None:
+    # Protobuf reads 0x92 0x00 as 0x12; the walk does not, so the parser gets them, and no more than it can bear.
+    with refused("packet-size", PeerError):
+        wire.decode_packet(b"\x92\x00\x00" * 2000)
+    with refused("packet-size", PeerError):
+        wire.decode_packet(b"\x92\x00\x00" * (6 * 2**20))
+
+
+def test_a_list_of_a_message_is_counted_before_it_is_read() -> None:
+    raw = b"\x12\x00" * (2**16 + 1)  # field 2 of a consent, empty shares
+    with refused("wire-list", PeerError):
+        wire.decode_payload("consent", raw)
+
+
+def test_the_longest_honest_check_is_no_too_long_message() -> None:
+    names = [f"{place:03d}" + "m" * 60 for place in range(256)]
+    check = say.Check(
+        D,
+        tuple(say.SelfSeed(name, bytes(31)) for name in names[:171]),
+        tuple(say.HeldSeed(holder, lost, D) for holder in names[:171] for lost in names[171:]),
+    )
+    signed = replace(SIGNED, kind="check", payload=wire.encode_payload(check))
+    packet = wire.decode_packet(wire.encode_packet(wire.Packet(wire.encode_signed(signed))))
+    assert wire.decode_payload("check", wire.decode_signed(packet.signed).payload) == check
 
 
 @pytest.mark.parametrize("changes", [{"kind": "gossip"}, {"kind": ""}, {"job": "j" * 65}, {"sender": "s" * 65},
