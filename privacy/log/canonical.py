@@ -46,7 +46,7 @@ def decode_object(encoded: bytes, limit_bytes: int, what: str) -> dict[str, obje
         raise VerificationError("not-canonical", f"{what} has {len(encoded)} bytes, at most {limit_bytes} are accepted")
     try:
         text = encoded.decode("utf-8")
-        value = json.loads(text, parse_float=_refuse_number, parse_constant=_refuse_number, parse_int=_bounded)
+        value = _DECODER.decode(text)
         if not isinstance(value, dict):
             raise ValueError("it is not an object")
         if not text.isascii():
@@ -60,7 +60,7 @@ def decode_object(encoded: bytes, limit_bytes: int, what: str) -> dict[str, obje
 
 
 def _dump(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def _refuse_number(_: str) -> NoReturn:
@@ -102,3 +102,8 @@ def _require_plain(value: object) -> None:
             _require_plain(item)
     else:
         raise MisuseError("not-canonical", f"{type(value).__name__} has no canonical spelling; write it as a string")
+
+
+# Made once: an auditor reads a million records.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number, parse_int=_bounded)

@@ -7,12 +7,13 @@ arithmetic over 400-year eras).
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from privacy.errors import MisuseError, VerificationError
 
 __all__ = ["Instant", "format_utc", "parse_utc"]
 
-_UTC = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z", re.ASCII)
+_UTC = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z", re.ASCII)
 _DAY_US = 86_400_000_000
 _YEAR_9999_END_US = 2_932_897 * _DAY_US
 
@@ -51,15 +52,23 @@ def parse_utc(text: str) -> int:
     """
     found = _UTC.fullmatch(text)
     if found:
-        year, month, day, hours, minutes, seconds, micros = (int(part) for part in found.groups())
-        shifted_year = year - (month <= 2)
-        era, year_of_era = divmod(shifted_year, 400)
-        day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-        days = era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
-        utc_us = ((days * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000 + micros
-        # A date that does not exist, such as 30 February, comes out as another date and is caught here.
-        if 0 <= utc_us < _YEAR_9999_END_US and format_utc(utc_us) == text:
-            return utc_us
+        hours, minutes, seconds, micros = (int(part) for part in found.groups()[1:])
+        days = _days(found[1])
+        if days is not None and hours < 24 and minutes < 60 and seconds < 60:
+            return ((days * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000 + micros
     raise VerificationError(
         "time-malformed", "time is not an existing UTC instant of the form YYYY-MM-DDThh:mm:ss.ffffffZ"
     )
+
+
+@lru_cache(maxsize=64)
+def _days(date: str) -> int | None:
+    """Return the days from 1970 to a date `YYYY-MM-DD`, None when there is no such date from 1970 on."""
+    year, month, day = (int(part) for part in date.split("-"))
+    shifted_year = year - (month <= 2)
+    era, year_of_era = divmod(shifted_year, 400)
+    day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    days = era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
+    # A date that does not exist, such as 30 February, comes out as another date and is caught here.
+    exists = 0 <= days * _DAY_US < _YEAR_9999_END_US and format_utc(days * _DAY_US).startswith(date)
+    return days if exists else None
