@@ -106,11 +106,12 @@ class PermitSettings(Section):
     min_rows, min_bads: fewest rows with a target, and fewest bad ones, this bank joins with. max_rows: most rows it
     lets count.
     allow_exclusion: 1 if a job may go on for good without a lost bank. exact_jobs, exact_upload_bytes: most jobs
-    without noise on one dataset, and most bytes of masked parts in them.
+    without noise on one dataset, and most bytes of masked parts in them. exact_trees: true if trees may be grown from
+    sums without noise, in which a few borrowers stand alone in a cell.
     """
 
     purposes: Names = ("credit-risk-model",)
-    recipes: Names = ("scorecard", "towers")
+    recipes: Names = ("scorecard", "trees", "towers")
     min_cohort: int = Field(default=4, ge=4, le=256)
     min_rows: int = Field(default=100, ge=1, le=2**40)
     min_bads: int = Field(default=10, ge=1, le=2**40)
@@ -118,6 +119,7 @@ class PermitSettings(Section):
     allow_exclusion: int = Field(default=0, ge=0, le=1)
     exact_jobs: int = Field(default=100, ge=0, le=10**6)
     exact_upload_bytes: int = Field(default=10**10, ge=0, le=10**15)
+    exact_trees: bool = False
 
 
 class StateSettings(Section):

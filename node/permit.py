@@ -68,8 +68,8 @@ class Permit:
     def decide(self, offer: Offer, spent: Spent = Spent()) -> RefusalError | None:
         """Return None to join, or the first rule that forbids it.
 
-        Codes: permit-purpose, permit-recipe, permit-cohort, permit-exact-jobs, permit-max-rows, permit-rows,
-        permit-bads.
+        Codes: permit-purpose, permit-recipe, permit-exact-trees, permit-cohort, permit-exact-jobs, permit-max-rows,
+        permit-rows, permit-bads.
         """
         mine = self.settings
         min_rows, min_bads = max(mine.min_rows, offer.min_rows), max(mine.min_bads, offer.min_bads)
@@ -77,6 +77,11 @@ class Permit:
         rules = (
             (offer.purpose in mine.purposes, "purpose", f"the permit does not allow the purpose {offer.purpose!r}"),
             (offer.recipe in mine.recipes, "recipe", f"the permit does not allow the recipe {offer.recipe!r}"),
+            (
+                offer.recipe != "trees" or not offer.exact or mine.exact_trees,
+                "exact-trees",
+                "the permit does not allow trees without noise (exact_trees): a few borrowers stand alone in a cell",
+            ),
             (
                 offer.cohort >= mine.min_cohort,
                 "cohort",

@@ -14,6 +14,7 @@ import numpy as np
 
 from creditmesh_demo.page.view import BankRow, Contrast
 from risk.card import Scorecard
+from risk.forest import Forest
 from risk.head import Head
 from risk.job import Book, JobOutcome, JobSpec, contribute, rounds
 from risk.model import Model
@@ -22,7 +23,7 @@ from risk.recipe import Ask, run_plain
 from risk.split import Split
 from risk.table import concatenate
 
-__all__ = ["BankModels", "Market", "coefficient_difference", "judge", "pooled_book", "train_pooled", "without_figures"]
+__all__ = ["BankModels", "Market", "judge", "model_difference", "pooled_book", "train_pooled", "without_figures"]
 
 WIDTH_95 = 1.959964
 FIGURES = tuple(f"{figure}_{model}" for figure in ("auc", "ks") for model in ("own", "network", "mixed"))
@@ -118,12 +119,15 @@ def train_pooled(books: Sequence[Book], spec: JobSpec) -> JobOutcome:
     return outcome
 
 
-def coefficient_difference(first: Model, second: Model) -> float | None:
-    """Return the largest difference of two scorecards' coefficients; None for models that have none.
+def model_difference(first: Model, second: Model, books: Sequence[Book]) -> float | None:
+    """Return the largest difference of two models: of scorecards' coefficients, or of trees' PDs on the books' rows.
 
-    Coefficients are the intercept, each field's weight and each bin's WOE, all in units of log-odds; a field that only
-    one card has, or whose bins differ, counts as a difference of at least 1.
+    None for towers, whose training is not repeatable bit for bit. Coefficients are the intercept, each field's weight
+    and each bin's WOE, all in units of log-odds; a field that only one card has, or whose bins differ, counts as a
+    difference of at least 1.
     """
+    if isinstance(first, Forest) and isinstance(second, Forest):
+        return max(float(np.abs(first.pd(book.table) - second.pd(book.table)).max(initial=0.0)) for book in books)
     if not isinstance(first, Scorecard) or not isinstance(second, Scorecard):
         return None
     differences = [abs(first.intercept - second.intercept) / (1 << 20)]

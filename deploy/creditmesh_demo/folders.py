@@ -36,6 +36,7 @@ schema = {schema}
 [permit]
 recipes = {recipes}
 allow_exclusion = 1
+exact_trees = true
 
 [state]
 dir = "."

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from creditmesh_demo.evaluation import Market, coefficient_difference, judge, train_pooled, without_figures
+from creditmesh_demo.evaluation import Market, judge, model_difference, train_pooled, without_figures
 from creditmesh_demo.page.view import Curves, RecipeView, RunView, SelfCheck
 from creditmesh_demo.points import compose_applicant, points_table
 from creditmesh_demo.run_record import JobRecord, RunRecord, Sent, Timing
@@ -56,8 +56,9 @@ def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bo
     market = Market((*market.banks, *rows), market.auc_exact)
     pooled = None
     if compare_pooled:
-        outcome = train_pooled(list(_books(record, tables, _standing(record)).values()), record.spec)
-        difference = coefficient_difference(record.network, outcome.model)
+        standing = list(_books(record, tables, _standing(record)).values())
+        outcome = train_pooled(standing, record.spec)
+        difference = model_difference(record.network, outcome.model, standing)
         pooled = {"auc": outcome.metrics.auc, "max_abs_difference": difference}
     return Judged(record, market, pooled)
 

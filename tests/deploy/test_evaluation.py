@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from creditmesh_demo.evaluation import coefficient_difference, judge, pooled_book, train_pooled
+from creditmesh_demo.evaluation import judge, model_difference, pooled_book, train_pooled
 
 from risk.card import Scorecard
 from risk.job import Book
@@ -60,10 +60,10 @@ def test_pooled_training_holds_out_the_same_rows_and_gives_the_same_model(plain_
     outcome = train_pooled(list(books.values()), job.spec)
 
     assert encode_model(outcome.model) == encode_model(job.network)
-    assert coefficient_difference(outcome.model, job.network) == 0.0
+    assert model_difference(outcome.model, job.network, list(books.values())) == 0.0
 
 
-def test_coefficient_difference_sees_weights_woe_and_bins(plain_run: PlainRun) -> None:
+def test_the_difference_of_two_cards_sees_weights_woe_and_bins(plain_run: PlainRun) -> None:
     card = plain_run.record.jobs[0].network
     assert isinstance(card, Scorecard)
     first = card.fields[0]
@@ -73,10 +73,10 @@ def test_coefficient_difference_sees_weights_woe_and_bins(plain_run: PlainRun) -
     def changed(item: object) -> Scorecard:
         return dataclasses.replace(card, fields=(item, *card.fields[1:]))  # type: ignore[arg-type]
 
-    assert coefficient_difference(card, changed(heavier)) == 3 / 2**20
-    assert coefficient_difference(card, changed(other_woe)) == 2 / 2**10
-    assert coefficient_difference(card, dataclasses.replace(card, intercept=card.intercept - 5)) == 5 / 2**20
-    fewer = coefficient_difference(card, dataclasses.replace(card, fields=card.fields[1:]))
+    assert model_difference(card, changed(heavier), []) == 3 / 2**20
+    assert model_difference(card, changed(other_woe), []) == 2 / 2**10
+    assert model_difference(card, dataclasses.replace(card, intercept=card.intercept - 5), []) == 5 / 2**20
+    fewer = model_difference(card, dataclasses.replace(card, fields=card.fields[1:]), [])
     assert fewer is not None and fewer >= 1.0
 
 
@@ -89,4 +89,4 @@ def test_more_rows_than_one_book_may_hold_are_added_up(plain_run: PlainRun) -> N
     outcome = train_pooled(books, spec)
 
     assert outcome.metrics.rows == sum(len(book.rows("holdout")) for book in books)
-    assert coefficient_difference(outcome.model, job.network or outcome.model) is not None
+    assert model_difference(outcome.model, job.network or outcome.model, books) is not None

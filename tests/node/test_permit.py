@@ -64,6 +64,15 @@ def test_jobs_without_noise_are_capped() -> None:
     assert PERMIT.decide(replace(OFFER, exact=False), Spent(exact_jobs=2)) is None
 
 
+def test_trees_without_noise_need_a_word_of_their_own() -> None:
+    offer, tree_permit = replace(OFFER, recipe="trees"), PermitSettings(recipes=("trees",))
+    refusal = Permit(tree_permit).decide(offer)
+
+    assert refusal is not None and refusal.code == "permit-exact-trees"
+    assert Permit(tree_permit).decide(replace(offer, exact=False)) is None
+    assert Permit(tree_permit.model_copy(update={"exact_trees": True})).decide(offer) is None
+
+
 def test_exclusion_is_off_by_default_and_happens_once_when_on() -> None:
     on = Permit(PermitSettings(allow_exclusion=1))
     refused = (PERMIT.decide_exclusion(Spent()), on.decide_exclusion(Spent(exclusions=1)))

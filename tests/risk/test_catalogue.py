@@ -15,9 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_scorecard_is_always_there() -> None:
     assert available_recipes()[0] == "scorecard"
     assert (recipe("scorecard").name, recipe("scorecard").version) == ("scorecard", 1)
+    assert available_recipes()[1] == "trees"
+    assert (recipe("trees").name, recipe("trees").version) == ("trees", 1)
 
 
-@pytest.mark.parametrize("name", ["", "trees", "Scorecard", "scorecard/1"])
+@pytest.mark.parametrize("name", ["", "forest", "Scorecard", "scorecard/1"])
 def test_others_are_refused_with_what_is_installed(name: str) -> None:
     with pytest.raises(InputError, match="installed: scorecard"):
         recipe(name)
