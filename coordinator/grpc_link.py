@@ -60,6 +60,15 @@ SERVER_OPTIONS = (
 )
 
 
+# What breaks the rules of the link, and no silence or farewell.
+_REFUSALS = (
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+)
+
+
 class _Ended(Exception):
     """A stream has to end; `code` and the fixed `slug` are all that the peer is told."""
 
@@ -118,6 +127,7 @@ class GrpcHub:
         on_join: Callable[[str, bytes, bool], None],
         on_message: Callable[[str, bytes], None],
         on_leave: Callable[[str], None],
+        on_refused: Callable[[str, str], None] = lambda _member, _slug: None,
     ) -> None:
         self._settings = settings
         self._boot = boot
@@ -125,6 +135,7 @@ class GrpcHub:
         self._on_join = on_join
         self._on_message = on_message
         self._on_leave = on_leave
+        self._on_refused = on_refused
         self._limits = ChannelLimits(settings.max_message_bytes, 2 * settings.max_message_bytes)
         self._seats: dict[str, _Seat] = {}
         self._server: grpc.aio.Server | None = None
@@ -189,12 +200,17 @@ class GrpcHub:
 
     async def Connect(self, _frames: object, context: grpc.aio.ServicerContext) -> None:
         """Serve one stream from its greeting to its end (`LinkService.Connect`)."""
+        member = ""
         try:
             certificate = self._identify(context)
+            member = certificate.member
+            self._admit(certificate)
             hello = await self._greeting(context, certificate)
             await self._serve(context, certificate, hello)
         except _Ended as end:
             code, slug = end.code, end.slug
+            if code in _REFUSALS:
+                self._on_refused(member, slug)
         except (grpc.aio.BaseError, DecodeError):
             code, slug = grpc.StatusCode.INVALID_ARGUMENT, "stream-broken"
         except Exception as error:  # A fault of our own: said here in full, to the peer as one word.
@@ -213,7 +229,6 @@ class GrpcHub:
             raise _Ended(grpc.StatusCode.UNAUTHENTICATED, "certificate-without-member") from error
         if certificate.consortium != self._settings.consortium:
             raise _Ended(grpc.StatusCode.UNAUTHENTICATED, "other-consortium")
-        self._admit(certificate)
         return certificate
 
     def _admit(self, certificate: MemberCertificate) -> None:

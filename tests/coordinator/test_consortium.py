@@ -13,8 +13,6 @@ from coordinator.store import Store
 from privacy.errors import InputError
 from tests.coordinator.operator import make_operator
 
-NOW = datetime.now(UTC)
-
 
 def bank(member: str, digit: str = "a") -> Enrolment:
     return Enrolment(member, digit * 64, authority.public_key_of(authority.generate_key()))
@@ -25,10 +23,10 @@ def test_founding_twice_never_mints_a_second_root(tmp_path: Path) -> None:
     root = (tmp_path / "keys" / "ca.pem").read_bytes()
 
     with pytest.raises(InputError, match="founded once"):
-        found(tmp_path, Founding("demo", "127.0.0.1:0", ("localhost",)), NOW)
+        found(tmp_path, Founding("demo", "127.0.0.1:0", ("localhost",)), datetime.now(UTC))
     operator.config.unlink()
     with pytest.raises(InputError, match="never overwritten"):
-        found(tmp_path, Founding("demo", "127.0.0.1:0", ("localhost",)), NOW)
+        found(tmp_path, Founding("demo", "127.0.0.1:0", ("localhost",)), datetime.now(UTC))
     assert (tmp_path / "keys" / "ca.pem").read_bytes() == root
 
 
@@ -44,7 +42,7 @@ def test_an_enrolled_bank_holds_a_certificate_that_names_it(tmp_path: Path) -> N
     config = load(make_operator(tmp_path).config)
     store = Store(config.storage.url)
 
-    certificate = authority.read_member_certificate(enrol(config, store, bank("alpha"), NOW))
+    certificate = authority.read_member_certificate(enrol(config, store, bank("alpha"), datetime.now(UTC)))
 
     assert (certificate.consortium, certificate.member) == ("demo", "alpha")
     found_member = store.member_by_serial(certificate.serial)
@@ -56,11 +54,11 @@ def test_an_enrolled_bank_holds_a_certificate_that_names_it(tmp_path: Path) -> N
 def test_two_institutions_of_one_name_or_identity_are_refused(tmp_path: Path) -> None:
     config = load(make_operator(tmp_path).config)
     store = Store(config.storage.url)
-    enrol(config, store, bank("alpha"), NOW)
+    enrol(config, store, bank("alpha"), datetime.now(UTC))
 
     for second in (bank("alpha", "b"), bank("beta", "a")):
         with pytest.raises(InputError, match="already enrolled"):
-            enrol(config, store, second, NOW)
+            enrol(config, store, second, datetime.now(UTC))
     assert [member.id for member in store.members()] == ["alpha"]
     store.close()
 
@@ -80,7 +78,7 @@ def test_a_bad_name_or_key_enrols_nobody(tmp_path: Path, second: Enrolment) -> N
     store = Store(config.storage.url)
 
     with pytest.raises(InputError):
-        enrol(config, store, second, NOW)
+        enrol(config, store, second, datetime.now(UTC))
     assert store.members() == []
     store.close()
 
@@ -93,5 +91,5 @@ def test_without_the_authoritys_key_nothing_is_issued(tmp_path: Path) -> None:
     store = Store(config.storage.url)
 
     with pytest.raises(InputError, match="no certificate can be issued"):
-        enrol(config, store, bank("alpha"), NOW)
+        enrol(config, store, bank("alpha"), datetime.now(UTC))
     store.close()

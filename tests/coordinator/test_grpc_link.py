@@ -72,7 +72,7 @@ def test_a_certificate_of_a_same_named_authority_in_another_consortium_is_refuse
     async def test() -> None:
         async with HubDiary(room.hub_settings(consortium="eu-credit")) as hub, dial(room, hub.port) as peer:
             assert await peer.end() == (grpc.StatusCode.UNAUTHENTICATED, "other-consortium")
-            assert hub.events == []
+            assert hub.events == [("refused", "", "other-consortium")]
 
     run(test)
 
@@ -98,7 +98,8 @@ async def refuses(room: Room, certificate_pem: bytes, slug: str) -> None:
     diary = HubDiary(room.hub_settings())
     with pytest.raises(AbortedError, match=slug):
         await diary.hub.Connect(None, FakeContext(certificate_pem))
-    assert diary.events == []
+    ((who, said),) = diary.of("refused")
+    assert len(diary.events) == 1 and (who in ("", "bank-a"), said) == (True, slug)
 
 
 def test_a_certificate_of_the_authority_that_names_no_member_is_refused(room: Room) -> None:
@@ -119,7 +120,7 @@ def test_a_member_cannot_greet_in_the_name_of_another(room: Room) -> None:
             await peer.write(hello(member="bank-a"))
 
             assert await peer.end() == (grpc.StatusCode.PERMISSION_DENIED, "identity-mismatch")
-            assert hub.events == []
+            assert hub.events == [("refused", "bank-b", "identity-mismatch")]
 
     run(test)
 
@@ -131,7 +132,7 @@ def test_a_serial_number_that_is_no_member_is_refused_before_its_first_frame(roo
             hub.expelled.add(read_member_certificate(own.certificate_pem).serial)
             async with dial(room, hub.port, own) as peer:
                 assert await peer.end() == (grpc.StatusCode.PERMISSION_DENIED, "not-a-member")
-            assert hub.events == []
+            assert hub.events == [("refused", "bank-a", "not-a-member")]
 
     run(test)
 
@@ -162,6 +163,7 @@ def test_a_removed_member_that_only_listens_is_cut_off_with_our_next_heartbeat(r
 
             assert await peer.end() == (grpc.StatusCode.PERMISSION_DENIED, "not-a-member")
             await hub.until("leave")
+            assert hub.of("refused") == [("bank-a", "not-a-member")]
 
     run(test)
 
@@ -188,7 +190,7 @@ def test_a_bad_greeting_ends_the_stream_and_nobody_joins(room: Room, frame: Any,
             await peer.write(frame)
 
             assert (await peer.end())[1] == slug
-            assert hub.events == []
+            assert hub.of("join") == []
 
     run(test)
 

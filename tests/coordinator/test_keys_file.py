@@ -13,11 +13,9 @@ from coordinator.keys_file import CoordinatorKeys, read_keys, write_new
 from privacy.errors import InputError
 from tests.coordinator.operator import make_operator
 
-NOW = datetime.now(UTC)
 
-
-def keys(folder: Path, now: datetime = NOW) -> CoordinatorKeys:
-    return read_keys(load(folder / "coordinator.toml"), now)
+def keys(folder: Path, now: datetime | None = None) -> CoordinatorKeys:
+    return read_keys(load(folder / "coordinator.toml"), now or datetime.now(UTC))
 
 
 def test_reads_what_founding_wrote_and_prints_no_secret(tmp_path: Path) -> None:
@@ -32,8 +30,8 @@ def test_reads_what_founding_wrote_and_prints_no_secret(tmp_path: Path) -> None:
 
 
 def other_certificate(folder: Path) -> None:
-    other = authority.create_authority("other", NOW)
-    server = authority.issue_server_certificate(other, ["127.0.0.1"], NOW)
+    other = authority.create_authority("other", datetime.now(UTC))
+    server = authority.issue_server_certificate(other, ["127.0.0.1"], datetime.now(UTC))
     (folder / "server.pem").write_bytes(server.certificate_pem)
     (folder / "server.key").write_bytes(server.key_pem)
 
@@ -68,7 +66,7 @@ def test_the_server_certificate_holds_for_its_time_only(tmp_path: Path) -> None:
     make_operator(tmp_path)
 
     with pytest.raises(InputError, match=r"valid .* UTC, not now"):
-        keys(tmp_path, NOW + timedelta(days=31))
+        keys(tmp_path, datetime.now(UTC) + timedelta(days=31))
 
 
 def test_a_secret_is_closed_from_its_first_byte_and_never_overwritten(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ class HubDiary(Journal):
             on_join=lambda member, boot, fresh: self.add("join", member, fresh),
             on_message=self._message,
             on_leave=lambda member: self.add("leave", member),
+            on_refused=lambda member, slug: self.add("refused", member, slug),
         )
 
     def _message(self, member: str, message: bytes) -> None:

@@ -229,6 +229,7 @@ def identified(expel: bool, age: timedelta) -> None:
         diary.expelled.add(_serial(own.certificate_pem))
     try:
         certificate = diary.hub._identify(_Call(own.certificate_pem))
+        diary.hub._admit(certificate)
     except Exception as end:
         raise PeerError(getattr(end, "slug", type(end).__name__), "the hub ended the stream") from end
     assert certificate.member == "bank-a"
