@@ -127,7 +127,6 @@ class GrpcHub:
         on_join: Callable[[str, bytes, bool], None],
         on_message: Callable[[str, bytes], None],
         on_leave: Callable[[str], None],
-        on_refused: Callable[[str, str], None] = lambda _member, _slug: None,
     ) -> None:
         self._settings = settings
         self._boot = boot
@@ -135,7 +134,7 @@ class GrpcHub:
         self._on_join = on_join
         self._on_message = on_message
         self._on_leave = on_leave
-        self._on_refused = on_refused
+        self.on_refused: Callable[[str, str], None] = lambda _member, _slug: None
         self._limits = ChannelLimits(settings.max_message_bytes, 2 * settings.max_message_bytes)
         self._seats: dict[str, _Seat] = {}
         self._server: grpc.aio.Server | None = None
@@ -210,7 +209,7 @@ class GrpcHub:
         except _Ended as end:
             code, slug = end.code, end.slug
             if code in _REFUSALS:
-                self._on_refused(member, slug)
+                self.on_refused(member, slug)
         except (grpc.aio.BaseError, DecodeError):
             code, slug = grpc.StatusCode.INVALID_ARGUMENT, "stream-broken"
         except Exception as error:  # A fault of our own: said here in full, to the peer as one word.

@@ -47,8 +47,8 @@ class Hub(Protocol):
     on_message(member: str, message: bytes)       one whole message, in order, once. It is acknowledged when the
                                                   callback returns.
     on_leave(member: str)                         the stream is gone or silent. Every `on_join` has one `on_leave`.
-    on_refused(member: str, slug: str)            a stream was ended because it broke the rules of the link; `member` is
-                                                  "" where no certificate of ours names one.
+    on_refused(member: str, slug: str)            set after construction, if wanted: a stream was ended because it broke
+                                                  the rules of the link; `member` is "" where no certificate names one.
     """
 
     async def start(self) -> int:

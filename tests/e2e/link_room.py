@@ -136,8 +136,8 @@ class HubDiary(Journal):
             on_join=lambda member, boot, fresh: self.add("join", member, fresh),
             on_message=self._message,
             on_leave=lambda member: self.add("leave", member),
-            on_refused=lambda member, slug: self.add("refused", member, slug),
         )
+        self.hub.on_refused = lambda member, slug: self.add("refused", member, slug)
 
     def _message(self, member: str, message: bytes) -> None:
         self.add("message", member, message)
