@@ -12,7 +12,7 @@ import numpy as np
 
 from risk.errors import MisuseError, RefusalError
 from risk.spec import JobSpec
-from risk.split import Split, split
+from risk.split import Prf, Split, keyed_split, split
 from risk.table import Table
 
 __all__ = ["Book"]
@@ -22,12 +22,14 @@ __all__ = ["Book"]
 class Book:
     """Hold one member's table for one job.
 
+    prf: a keyed function of the bank's that splits the rows of a job with differential privacy; no other job needs it.
     Raises `RefusalError` where the table has more rows than the job allows, `MisuseError` where a column that the
     dictionary declares for the model is absent (the reader fills it with missing).
     """
 
     table: Table
     spec: JobSpec
+    prf: Prf | None = field(default=None, repr=False)
     split: Split = field(init=False)
     _kept: dict[str, tuple[Hashable, Any]] = field(init=False, default_factory=dict, repr=False)
 
@@ -40,8 +42,15 @@ class Book:
         for declared in self.spec.dictionary.model_fields:
             if declared.name not in self.table.columns:
                 raise MisuseError("book-column", f"column {declared.name!r} of {self.table.member!r} is absent")
-        parts = split(self.table.target, self.table.member, self.spec.seed, self.spec.holdout)
-        object.__setattr__(self, "split", parts)
+        object.__setattr__(self, "split", self._split())
+
+    def _split(self) -> Split:
+        spec = self.spec
+        if not spec.private:
+            return split(self.table.target, self.table.member, spec.seed, spec.holdout)
+        if self.prf is None:
+            raise MisuseError("book-prf", "a job with differential privacy needs the bank's keyed function")
+        return keyed_split(self.table, spec.seed, spec.holdout_ppm, self.prf)
 
     def rows(self, name: str) -> np.ndarray:
         """Return the row numbers, sorted int64, of `train`, `holdout`, `half-a` or `half-b`."""

@@ -15,10 +15,12 @@ from risk.catalogue import recipe
 from risk.errors import InputError, MisuseError
 from risk.metrics import METRIC_ASKS, NetworkMetrics, contribute_metrics, metric_rounds
 from risk.model import Model
+from risk.private_metrics import SCORES, contribute_scores, private_metric_rounds, score_cuts, score_release
 from risk.recipe import Ask
+from risk.release import Release
 from risk.spec import JobSpec
 
-__all__ = ["Book", "JobOutcome", "JobSpec", "contribute", "rounds"]
+__all__ = ["Book", "JobOutcome", "JobSpec", "contribute", "releases", "rounds"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,9 +45,22 @@ def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
             f"job: recipe '{spec.recipe}' is installed in version {chosen.version}, not {spec.version}",
         )
     trained = yield from chosen.rounds(spec)
+    if spec.private:
+        # Noise left so little of any row in the model that it may stand for the halves' too (`private_scorecard`).
+        metrics = yield from private_metric_rounds(spec, trained.model, score_cuts(*trained.carry))
+        return JobOutcome(trained.model, trained.model, trained.model, metrics)
     metrics = yield from metric_rounds(spec, trained.model)
     half_a, half_b = yield from chosen.half_rounds(spec, trained)
     return JobOutcome(trained.model, half_a, half_b, metrics)
+
+
+def releases(spec: JobSpec) -> tuple[Release, ...]:
+    """Return all that a job with differential privacy may release of a member's rows in its whole life.
+
+    It does not depend on the multiplier, so that the multiplier can be searched for by what the releases cost. Raises
+    `InputError` where the recipe has no form with differential privacy.
+    """
+    return (*recipe(spec.recipe).releases(spec), score_release())
 
 
 def contribute(ask: Ask, book: Book) -> np.ndarray:
@@ -56,6 +71,8 @@ def contribute(ask: Ask, book: Book) -> np.ndarray:
     """
     if ask.name in METRIC_ASKS:
         part = contribute_metrics(ask, book)
+    elif ask.name == SCORES:
+        part = contribute_scores(ask, book)
     else:
         part = recipe(book.spec.recipe).contribute(ask, book)
     if part.shape != (ask.length,) or part.dtype != np.int64:

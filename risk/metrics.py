@@ -34,7 +34,8 @@ class NetworkMetrics:
     """Hold the hold-out figures of the whole network; None where the hold-out has one class only.
 
     calibration: (rows, bads, mean PD) of ten groups by score. roc: (share of goods, share of bads) above each edge,
-    from 0, 0 to 1, 1. psi: between training and hold-out scores.
+    from 0, 0 to 1, 1. psi: between training and hold-out scores. auc_deviation: of the AUC under differential privacy,
+    rows and noise together; None where the counts are exact.
     """
 
     rows: int
@@ -47,10 +48,14 @@ class NetworkMetrics:
     psi: float | None
     calibration: tuple[tuple[int, int, float], ...]
     roc: tuple[tuple[float, float], ...]
+    auc_deviation: float | None = None
 
     def to_document(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values."""
-        return asdict(self)
+        """Return the figures as plain JSON values; `auc_deviation` stands only where there is one."""
+        document = asdict(self)
+        if self.auc_deviation is None:
+            del document["auc_deviation"]
+        return document
 
 
 def metric_rounds(spec: JobSpec, model: Model) -> Generator[Ask, np.ndarray, NetworkMetrics]:

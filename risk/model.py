@@ -12,6 +12,7 @@ import numpy as np
 
 from risk.book import Book
 from risk.recipe import Ask
+from risk.release import Release
 from risk.spec import JobSpec
 from risk.table import Table
 
@@ -80,6 +81,13 @@ class Recipe(Protocol):
 
     def half_rounds(self, spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, tuple[Model, Model]]:
         """Ask for the sums that train the models of half a and half b."""
+        ...
+
+    def releases(self, spec: JobSpec) -> tuple[Release, ...]:
+        """Return what training with differential privacy releases; raise `InputError` where there is no such form.
+
+        `rounds` then carries the middle and the spread of the training rows' logits in `Trained.carry`.
+        """
         ...
 
     def contribute(self, ask: Ask, book: Book) -> np.ndarray:

@@ -37,6 +37,10 @@ class Ask:
     word_bits: 32 or 64, the width of the ring the entries are added in.
     bound: largest absolute value of an entry of one member's vector (max_rows times one row's bound).
     row_linf, row_l1: what one borrower's record can change: one entry, and the whole vector in L1.
+    row_l2_squared: the same in L2, squared so that it is whole; 0 where the request carries no noise.
+    noise: variance of the Skellam noise that the opened sum is guaranteed to hold; 0 for an exact sum. Who sends a
+    part adds the noise, `contribute` does not, and `bound` is without it.
+    sampling_ppm: chance, in millionths, with which each row was drawn for this request alone.
     parameters: small values in integers (grid steps), strings, or tuples of them.
     arrays: derived arrays that a member needs to contribute; float64, int64, float32 or uint8.
     """
@@ -52,6 +56,9 @@ class Ask:
     row_l1: int
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    row_l2_squared: int = 0
+    noise: int = 0
+    sampling_ppm: int = 1_000_000
 
     def encode(self) -> bytes:
         """Return the canonical JSON bytes that members hash and compare (`ask/1`).
@@ -60,6 +67,7 @@ class Ask:
         little-endian bytes in C order.
         """
         arrays = {name: _array_digest(name, value) for name, value in self.arrays.items()}
+        private = {"noise": int(self.noise), "row_l2_squared": int(self.row_l2_squared)}
         document = {
             "arrays": arrays,
             "bound": int(self.bound),
@@ -73,6 +81,8 @@ class Ask:
             "row_linf": int(self.row_linf),
             "rows": self.rows,
             "word_bits": int(self.word_bits),
+            # An exact request keeps the bytes that it had before there was noise.
+            **({**private, "sampling_ppm": int(self.sampling_ppm)} if self.noise else {}),
         }
         return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 

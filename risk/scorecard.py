@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from risk.assembly import assemble
 from risk.binning import (
-    Binned,
     BinRules,
     Counted,
     ask_bads,
@@ -26,13 +26,17 @@ from risk.binning import (
     split_counts,
 )
 from risk.book import Book
-from risk.card import CardField, Scaling, Scorecard, card_from_document
+from risk.card import Scorecard, card_from_document
 from risk.coding import Coding, unmerged
 from risk.elementary import ln_steps
 from risk.errors import InputError
 from risk.model import OwnModels, Trained
 from risk.newton import WEIGHT_BITS, Fitted, contribute_newton, newton_rounds
+from risk.private_bins import cell_release
+from risk.private_newton import newton_releases
+from risk.private_scorecard import contribute_private, private_rounds
 from risk.recipe import Ask, run_plain
+from risk.release import Release
 from risk.sketch import contribute_sketch, sketch_rounds
 from risk.spec import JobSpec
 
@@ -87,14 +91,22 @@ class ScorecardRecipe:
 
     def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         """Ask for the sums that train the full federation's scorecard."""
+        if spec.private:
+            return (yield from private_rounds(spec, _rules(spec)))
         return (yield from _full_rounds(spec, _rules(spec)))
 
     def half_rounds(self, spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, tuple[Scorecard, Scorecard]]:
         """Ask for the sums that train the scorecards of half a and half b."""
         return (yield from _half_rounds(spec, trained.carry, _rules(spec)))
 
+    def releases(self, spec: JobSpec) -> tuple[Release, ...]:
+        """Return what training with differential privacy releases: one count and two Newton sums."""
+        return (cell_release(spec), *newton_releases(spec))
+
     def contribute(self, ask: Ask, book: Book) -> np.ndarray:
         """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""
+        if ask.noise:
+            return contribute_private(ask, book)
         if ask.name.startswith("sketch-"):
             return contribute_sketch(ask, book)
         if ask.name.startswith("newton-"):
@@ -103,7 +115,8 @@ class ScorecardRecipe:
 
     def own(self, book: Book) -> OwnModels:
         """Train scorecards on one bank's rows alone, with its own cuts and the rules of `own_rules`."""
-        spec = replace(book.spec, members=1)
+        # Nothing of it leaves the bank, so it needs no noise.
+        spec = replace(book.spec, members=1, multiplier=0)
         rows = len(book.rows("train"))
         rules, half_rules = own_rules(_rules(spec), rows), own_rules(_rules(spec), rows // 2)
         trained = run_plain(_full_rounds(spec, rules), lambda ask: self.contribute(ask, book))
@@ -120,7 +133,7 @@ class ScorecardRecipe:
         turn = np.empty(len(train), dtype=np.int64)
         for label in (0, 1):
             turn[target == label] = np.arange(np.count_nonzero(target == label)) % _FOLDS
-        spec = replace(book.spec, members=1, holdout_ppm=0)
+        spec = replace(book.spec, members=1, holdout_ppm=0, multiplier=0)
         folds = []
         for fold in range(_FOLDS):
             part = Book(book.table.select(train[turn != fold]), spec)
@@ -224,7 +237,7 @@ def _fit(spec: JobSpec, part: str, plan: _Plan, which: int, rules: BinRules) -> 
         fitted = yield from newton_rounds(spec, part, used, start, int(spec.parameters["ridge"]))
     dropped += [(used[place].coding.name, "its weight is negative beside the others") for place in fitted.dropped]
     training = {"bads": bads, "part": part, "rounds": fitted.rounds, "rows": rows, "settled": fitted.settled}
-    return _card(spec, used, fitted, dropped, training)
+    return assemble(spec, used, fitted, dropped, training)
 
 
 def _count_fields(plan: _Plan, which: int, cells: np.ndarray, sums: np.ndarray) -> list[Counted]:
@@ -242,45 +255,3 @@ def _count_fields(plan: _Plan, which: int, cells: np.ndarray, sums: np.ndarray) 
                 rows[number], result[number] = 0, None
         counted.append(Counted(coding, tuple(rows), tuple(result)))
     return counted
-
-
-def _card(
-    spec: JobSpec,
-    used: Sequence[Binned],
-    fitted: Fitted,
-    dropped: Sequence[tuple[str, str | None]],
-    training: Mapping[str, Any],
-) -> Scorecard:
-    values = spec.parameters
-    scaling = Scaling(int(values["points"]), int(values["odds"]), int(values["pdo"]))
-    fields = []
-    for item, weight in zip(used, fitted.weights, strict=True):
-        if weight == 0:
-            continue
-        declared = spec.dictionary.field(item.coding.name)
-        points = tuple(scaling.bin_points(weight, steps) for steps in item.woe)
-        fields.append(
-            CardField(
-                name=declared.name,
-                dimension=declared.dimension,
-                coding=item.coding,
-                levels=declared.levels,
-                woe=item.woe,
-                weight=weight,
-                points=points,
-                rows=item.rows,
-                bads=item.bads,
-                iv=item.iv,
-            )
-        )
-    job = {"holdout_ppm": spec.holdout_ppm, "max_rows": spec.max_rows, "members": spec.members, "seed": spec.seed}
-    return Scorecard(
-        recipe=spec.label,
-        fields=tuple(fields),
-        dropped=tuple((name, str(reason)) for name, reason in dropped),
-        intercept=fitted.intercept,
-        base_points=scaling.offset(fitted.intercept),
-        scaling=scaling,
-        dictionary=spec.dictionary.digest(),
-        training={**job, **training, "parameters": dict(values)},
-    )

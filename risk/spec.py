@@ -23,7 +23,9 @@ class JobSpec:
 
     recipe, version: what is trained. parameters: as the recipe's `parse_parameters` returned them. members: how many
     take part, 1 to 256. max_rows: most rows of one member, at most 2**24. seed: of the split, 0 to 2**31 - 1.
-    holdout_ppm: share of the rows held out, in millionths, 0 to 900 000.
+    holdout_ppm: share of the rows held out, in millionths, 0 to 900 000. multiplier: noise of a job with differential
+    privacy, in millionths of the sensitivity (`risk.release`), 0 for an exact job. statement: what such a job's model
+    file says of it; it steers nothing.
     """
 
     recipe: str
@@ -34,9 +36,17 @@ class JobSpec:
     max_rows: int
     seed: int
     holdout_ppm: int
+    multiplier: int = 0
+    statement: Mapping[str, str | int] | None = None
 
     def __post_init__(self) -> None:
-        limits = {"members": (1, 256), "max_rows": (1, 2**24), "seed": (0, 2**31 - 1), "holdout_ppm": (0, 900_000)}
+        limits = {
+            "members": (1, 256),
+            "max_rows": (1, 2**24),
+            "seed": (0, 2**31 - 1),
+            "holdout_ppm": (0, 900_000),
+            "multiplier": (0, 10**9),
+        }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -50,6 +60,11 @@ class JobSpec:
     def label(self) -> str:
         """Return recipe and version as an `Ask` names them, such as `scorecard/1`."""
         return f"{self.recipe}/{self.version}"
+
+    @property
+    def private(self) -> bool:
+        """Return whether every sum of the job carries noise."""
+        return self.multiplier > 0
 
     @property
     def holdout(self) -> float:

@@ -1,18 +1,28 @@
 """Which of a member's rows train, which are held out, and the two halves of the training rows.
 
-It looks at the target and nothing else. Theory: a stratified permutation per class keeps the bad rate of every
-part; the generator is seeded by the job's seed and the member's name, so a member repeats its own split without
+In an exact job it looks at the target and nothing else: a stratified permutation per class keeps the bad rate of every
+part, and the generator is seeded by the job's seed and the member's name, so a member repeats its own split without
 telling it to anybody.
+
+Theory of the split of a job with differential privacy: releases on two sets of rows cost the larger of the two only if
+each row's place depends on that row alone (parallel composition; McSherry, 2009). So a pseudo-random function under the
+bank's key decides row by row, without strata; of equal rows each is numbered, which moves no other row.
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from risk.errors import MisuseError
+from risk.table import Table
 
-__all__ = ["Split", "split"]
+__all__ = ["Prf", "Split", "keyed_split", "split"]
+
+Prf = Callable[[bytes], bytes]
+"""A pseudo-random function under a key of the bank's: any bytes to at least 16 bytes."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,3 +62,37 @@ def split(target: np.ndarray, member: str, seed: int, holdout: float) -> Split:
     half_a, half_b = (np.sort(np.concatenate(rows)) for rows in (first, second))
     train = np.sort(np.concatenate([half_a, half_b]))
     return Split(train, np.sort(np.concatenate(held)), half_a, half_b)
+
+
+def keyed_split(table: Table, seed: int, holdout_ppm: int, prf: Prf) -> Split:
+    """Return the split of a job with differential privacy: every row goes where the function sends it, alone.
+
+    seed: the job's. holdout_ppm: chance of being held out, in millionths. A row is the bytes of its columns, target and
+    month, and its number among equal rows.
+    """
+    label = f"creditmesh split/1|{seed}|{holdout_ppm}|".encode()
+    seen: Counter[bytes] = Counter()
+    held = np.zeros(table.rows, dtype=bool)
+    second = np.zeros(table.rows, dtype=bool)
+    limit = holdout_ppm * 2**64
+    for number, row in enumerate(_row_bytes(table)):
+        drawn = prf(label + seen[row].to_bytes(8, "big") + row)
+        seen[row] += 1
+        held[number] = int.from_bytes(drawn[:8], "big") * 1_000_000 < limit
+        second[number] = drawn[8] & 1 == 1
+    rows = np.arange(table.rows, dtype=np.int64)
+    return Split(rows[~held], rows[held], rows[~held & ~second], rows[~held & second])
+
+
+def _row_bytes(table: Table) -> list[bytes]:
+    """Return each row's bytes; a missing number has one form, and so has zero."""
+    columns = [table.columns[name] for name in sorted(table.columns)]
+    columns += [table.target] + ([] if table.month is None else [table.month])
+    parts = []
+    for column in columns:
+        if column.dtype.kind == "f":
+            column = np.where(np.isnan(column), np.nan, column + 0.0)
+        plain = np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<")))
+        parts.append(plain.view(np.uint8).reshape(table.rows, -1))
+    whole = np.ascontiguousarray(np.concatenate(parts, axis=1))
+    return [row.tobytes() for row in whole]

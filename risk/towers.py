@@ -25,6 +25,7 @@ from risk.coding import Coding, unmerged
 from risk.errors import InputError
 from risk.model import OwnModels, Trained
 from risk.recipe import Ask, run_plain
+from risk.release import Release
 from risk.scorecard import ScorecardRecipe
 from risk.sketch import contribute_sketch, sketch_rounds
 from risk.spec import PARTS, JobSpec
@@ -111,6 +112,10 @@ class TowersRecipe:
         half_a = yield from _tower_rounds(spec, "half-a", card.carry, card_a)
         half_b = yield from _tower_rounds(spec, "half-b", card.carry, card_b)
         return half_a, half_b
+
+    def releases(self, spec: JobSpec) -> tuple[Release, ...]:
+        """Refuse: towers have no form with differential privacy."""
+        raise InputError("dp-unsupported", "job: recipe 'towers' has no form with differential privacy; train it exact")
 
     def contribute(self, ask: Ask, book: Book) -> np.ndarray:
         """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""

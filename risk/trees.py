@@ -27,6 +27,7 @@ from risk.growing import Growth, Rules, Tree
 from risk.histogram import Stage, ask_level, contribute_level, unpack_level
 from risk.model import OwnModels, Trained
 from risk.recipe import Ask, run_plain
+from risk.release import Release
 from risk.sketch import contribute_sketch, sketch_rounds
 from risk.spec import JobSpec
 from risk.stopping import STEP, best_count, contribute_prefixes, prefix_rounds
@@ -94,6 +95,10 @@ class TreesRecipe:
         yield from ()
         halves: tuple[Forest, Forest] = trained.carry
         return halves
+
+    def releases(self, spec: JobSpec) -> tuple[Release, ...]:
+        """Refuse: trees have no form with differential privacy."""
+        raise InputError("dp-unsupported", "job: recipe 'trees' has no form with differential privacy; train it exact")
 
     def contribute(self, ask: Ask, book: Book) -> np.ndarray:
         """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""

@@ -133,7 +133,7 @@ def test_a_part_that_breaks_its_promise_is_our_bug() -> None:
 def test_an_uninstalled_recipe_or_version_is_refused() -> None:
     dictionary = room_dictionary()
     spec = spec_of(dictionary, 4)
-    for recipe, version in (("scorecard", 9), ("trees", 1)):
+    for recipe, version in (("scorecard", 9), ("oracle", 1)):
         other = type(spec)(recipe, version, spec.parameters, dictionary, 4, 1 << 16, 0, 300_000)
         with pytest.raises(InputError, match="installed"):
             next(rounds(other))
