@@ -1,8 +1,10 @@
 """`creditmesh-audit`: verify privacy logs with nothing but the logs and public keys.
 
-    creditmesh-audit verify DIR|FILE...              the numbered steps over each log
-    creditmesh-audit reconcile NODE COORDINATOR      what one side sent against what the other received
-    creditmesh-audit export jsonl LOG [--out FILE]   every event's exact bytes
+    creditmesh-audit verify DIR|FILE...               the numbered steps over each log
+    creditmesh-audit prove SEQ LOG | --check FILE     one record's proof, written or checked
+    creditmesh-audit diff OLD NEW [LOG]               whether two checkpoints belong to one history
+    creditmesh-audit reconcile NODE COORDINATOR       what one side sent against what the other received
+    creditmesh-audit export FORMAT LOG --out PATH     jsonl, csv, html or tiles, with a manifest
 
 The tool reads files and prints; it needs `cryptography` alone, talks to no network and changes no log. Exit codes: 0
 all that was checked holds, 1 failed or tampered, 2 usage or bad input, 3 incomplete, 4 rolled back. A step that was
@@ -14,7 +16,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from audit.diff_command import add_diff
 from audit.export_command import add_export
+from audit.prove_command import add_prove
 from audit.reconcile_command import add_reconcile
 from audit.screen import FAILED, INCOMPLETE, INTERRUPTED, ROLLED_BACK, USAGE, complain
 from audit.verify_command import add_verify
@@ -22,7 +26,7 @@ from privacy.errors import PrivacyError, VerificationError
 
 __all__ = ["main"]
 
-COMMANDS = (add_verify, add_reconcile, add_export)
+COMMANDS = (add_verify, add_prove, add_diff, add_reconcile, add_export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -37,7 +37,7 @@ def test_texts_that_hide_something_are_refused(text: object) -> None:
 def test_ascii_and_other_text_follow_one_rule(text: str) -> None:
     hides = any(each < " " or "\x7f" <= each <= "\x9f" or each in "\u200e\u200f" for each in text)
     hides = hides or any("\u2028" <= each <= "\u202e" or "\u2066" <= each <= "\u2069" for each in text)
-    assert is_text(8)(text) is (0 < len(text) and not hides)
+    assert is_text(8)(text) is (bool(text) and not hides)
 
 
 @pytest.mark.parametrize("text", ["", "0", "00", "00ff0", "00FF", "0x12", "00 ff", "00ff\n", "٠٠٠٠", 5])
