@@ -14,9 +14,10 @@ from risk.book import Book
 from risk.catalogue import recipe
 from risk.errors import InputError, MisuseError
 from risk.metrics import METRIC_ASKS, NetworkMetrics, contribute_metrics, metric_rounds
-from risk.model import Model
-from risk.private_metrics import SCORES, contribute_scores, private_metric_rounds, score_cuts, score_release
-from risk.recipe import Ask
+from risk.model import Model, Trained
+from risk.private_calibration import score_cuts
+from risk.private_metrics import SCORES, contribute_scores, private_metric_rounds, score_release
+from risk.recipe import Ask, EndedEarly
 from risk.release import Release
 from risk.spec import JobSpec
 
@@ -25,12 +26,15 @@ __all__ = ["Book", "JobOutcome", "JobSpec", "contribute", "releases", "rounds"]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class JobOutcome:
-    """Hold what a job learned: the network's model, the two halves' models, and the hold-out figures."""
+    """Hold what a job learned: the network's model, the two halves' models, and the hold-out figures.
+
+    metrics: None where a job with differential privacy ended before they were asked.
+    """
 
     model: Model
     half_a: Model
     half_b: Model
-    metrics: NetworkMetrics
+    metrics: NetworkMetrics | None
 
 
 def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
@@ -47,11 +51,20 @@ def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
     trained = yield from chosen.rounds(spec)
     if spec.private:
         # Noise left so little of any row in the model that it may stand for the halves' too (`private_scorecard`).
-        metrics = yield from private_metric_rounds(spec, trained.model, score_cuts(*trained.carry))
-        return JobOutcome(trained.model, trained.model, trained.model, metrics)
+        measured = yield from _private_metrics(spec, trained)
+        return JobOutcome(trained.model, trained.model, trained.model, measured)
     metrics = yield from metric_rounds(spec, trained.model)
     half_a, half_b = yield from chosen.half_rounds(spec, trained)
     return JobOutcome(trained.model, half_a, half_b, metrics)
+
+
+def _private_metrics(spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, NetworkMetrics | None]:
+    if trained.carry is None:
+        return None
+    try:
+        return (yield from private_metric_rounds(spec, trained.model, score_cuts(*trained.carry)))
+    except EndedEarly:
+        return None
 
 
 def releases(spec: JobSpec) -> tuple[Release, ...]:

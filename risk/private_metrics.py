@@ -18,34 +18,19 @@ from risk.elementary import sigmoid
 from risk.metrics import NetworkMetrics
 from risk.model import Model
 from risk.modelfile import decode_model, encode_model
+from risk.private_calibration import BINS, ROW, STEPS, Histogram
 from risk.recipe import Ask
 from risk.release import WHOLE, Release, noise_variance, opened_variance, word_bits
 from risk.spec import JobSpec
 
-__all__ = ["SCORES", "contribute_scores", "private_metric_rounds", "score_cuts", "score_release"]
+__all__ = ["SCORES", "contribute_scores", "private_metric_rounds", "score_release"]
 
 SCORES = "score-counts"
-BINS = 32
-ROW = 512
-"""Grid units that one row adds to one entry."""
-STEPS = 1024
-_LOWEST, _WIDTH = -2.4, 0.2
 
 
 def score_release() -> Release:
     """Return what the one histogram releases of the hold-out rows."""
     return Release(SCORES, "holdout", ROW, ROW * ROW, 1, WHOLE)
-
-
-def score_cuts(middle: float, spread: float) -> np.ndarray:
-    """Return the 31 cuts of the histogram, (31,) int64, logit in steps of 2**-10, about the training scores.
-
-    middle, spread: mean and standard deviation of the training rows' logits. Bad loans stretch the upper side, so that
-    side has more bins.
-    """
-    width = max(round(spread * _WIDTH * STEPS), 1)
-    first = round((middle + spread * _LOWEST) * STEPS)
-    return first + width * np.arange(BINS - 1, dtype=np.int64)
 
 
 def private_metric_rounds(spec: JobSpec, model: Model, cuts: np.ndarray) -> Generator[Ask, np.ndarray, NetworkMetrics]:
@@ -69,7 +54,7 @@ def private_metric_rounds(spec: JobSpec, model: Model, cuts: np.ndarray) -> Gene
         noise=noise,
     )
     sums = (yield ask) / float(ROW)
-    return _figures(sums[:BINS], sums[BINS:], cuts, opened_variance(spec, ask) / (ROW * ROW))
+    return _figures(Histogram(sums[:BINS], sums[BINS:], cuts), opened_variance(spec, ask) / (ROW * ROW))
 
 
 def contribute_scores(ask: Ask, book: Book) -> np.ndarray:
@@ -82,8 +67,9 @@ def contribute_scores(ask: Ask, book: Book) -> np.ndarray:
     return int(ask.parameters["row"]) * np.bincount(place, minlength=ask.length).astype(np.int64)  # type: ignore[arg-type]
 
 
-def _figures(goods: np.ndarray, bads: np.ndarray, cuts: np.ndarray, variance: float) -> NetworkMetrics:
+def _figures(seen: Histogram, variance: float) -> NetworkMetrics:
     """Return the figures of noisy counts; variance: of one count's noise."""
+    goods, bads = seen.goods, seen.bads
     all_goods, all_bads = float(goods.sum()), float(bads.sum())
     rows, bad_rows = max(round(all_goods + all_bads), 0), max(round(all_bads), 0)
     # Fewer than that many rows of a class could be noise alone.
@@ -99,7 +85,7 @@ def _figures(goods: np.ndarray, bads: np.ndarray, cuts: np.ndarray, variance: fl
     slope_good, slope_bad = above_good / all_goods, below_bad / all_bads
     spread = float(np.sum((np.maximum(goods, 0.0) + variance) * slope_good**2))
     spread += float(np.sum((np.maximum(bads, 0.0) + variance) * slope_bad**2))
-    chance = _chances(cuts)
+    chance = sigmoid(seen.middles)
     counts = goods + bads
     brier = float(np.sum(counts * chance * chance - 2.0 * chance * bads + bads) / (all_goods + all_bads))
     groups = _groups(counts, bads, chance)
@@ -117,13 +103,6 @@ def _figures(goods: np.ndarray, bads: np.ndarray, cuts: np.ndarray, variance: fl
         roc=tuple(zip(np.clip(good_share, 0.0, 1.0).tolist(), np.clip(bad_share, 0.0, 1.0).tolist(), strict=True)),
         auc_deviation=spread**0.5,
     )
-
-
-def _chances(cuts: np.ndarray) -> np.ndarray:
-    """Return the PD in the middle of every bin, (32,) float64; an open bin is taken to be as wide as the others."""
-    width = int(cuts[1] - cuts[0])
-    middles = np.concatenate([[cuts[0] - width / 2.0], cuts + width / 2.0])
-    return sigmoid(middles / STEPS)
 
 
 def _groups(counts: np.ndarray, bads: np.ndarray, chance: np.ndarray) -> list[tuple[float, float, float]]:

@@ -10,7 +10,7 @@ best linear estimate is d = P H (H P H + R)^-1 g, R holding the error of samplin
 Hessian's own (Wiener, 1949; Gauss-Markov). No eigenvalue is needed, and a Hessian of pure noise gives no step.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt, sqrt
 
@@ -21,15 +21,22 @@ from risk.book import Book
 from risk.coding import decode_codings, encode_codings
 from risk.elementary import ln_steps, sigmoid, solve_positive
 from risk.newton import WEIGHT_BITS, Fitted
-from risk.recipe import Ask
+from risk.recipe import Ask, EndedEarly
 from risk.release import Release, noise_variance, opened_variance, word_bits
 from risk.spec import JobSpec
 
-__all__ = ["NOISY_NEWTON", "PrivateFit", "contribute_noisy_newton", "newton_releases", "private_newton_rounds"]
+__all__ = [
+    "NOISY_NEWTON",
+    "PrivateFit",
+    "card_logits",
+    "contribute_noisy_newton",
+    "newton_releases",
+    "private_newton_rounds",
+]
 
 NOISY_NEWTON = ("newton-1", "newton-2")
-WEIGHT = 2391
-"""0.175 of the budget of the training rows for either sum."""
+WEIGHT = 2462
+"""0.165 of the budget of the training rows for either sum."""
 ROW_LENGTH = 512
 """L2 of one row's part in grid units, before rounding."""
 HESSIAN_SHARE = 0.4
@@ -47,11 +54,15 @@ _ROOT2 = sqrt(2.0)
 
 @dataclass(frozen=True, slots=True)
 class PrivateFit:
-    """Hold the weights, and where the training rows' logits lie: middle and spread, in units of log-odds."""
+    """Hold the weights, and where the training rows' logits lie: middle and spread, in units of log-odds.
+
+    arrays: what a member needs to compute the raw logits (`card_logits`).
+    """
 
     fitted: Fitted
     middle: float
     spread: float
+    arrays: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -93,7 +104,7 @@ def _row_l1(spec: JobSpec) -> int:
 def private_newton_rounds(
     spec: JobSpec, binned: Sequence[Binned], rows: float, rate: float
 ) -> Generator[Ask, np.ndarray, PrivateFit]:
-    """Ask for the two sums and return the weights, negative ones dropped.
+    """Ask for the two sums and return the weights, negative ones dropped; ended early, those reached so far.
 
     binned: the fields in use, at least one. rows, rate: of the training rows, as the noisy counts tell.
     """
@@ -104,19 +115,26 @@ def private_newton_rounds(
     start = ln_steps(chance, (1 << WEIGHT_BITS) - chance, WEIGHT_BITS)
     point = np.full(ground.width, round(START * (1 << WEIGHT_BITS)), dtype=np.int64)
     point[0] = start * _STEP // UNIT
-    ask = _ask(spec, NOISY_NEWTON[0], ground, point)
-    gradient, hessian, hessian_noise = _unpack((yield ask), ground)
-    spread = opened_variance(spec, ask)
-    # The error of the Hessian moves the gradient by its noise times the step, which is about as long as the prior says.
-    through = spread * hessian_noise * hessian_noise * float(np.sum(prior))
-    step = _step(ground, hessian, gradient, prior, spread * _gradient_unit(ask, ground) ** 2 + through)
-    point = np.rint(point + step * (1 << WEIGHT_BITS)).astype(np.int64)
-    ask = _ask(spec, NOISY_NEWTON[1], ground, point)
-    gradient, _, _ = _unpack((yield ask), ground)
-    noise = opened_variance(spec, ask) * _gradient_unit(ask, ground) ** 2
-    step = _step(ground, hessian, gradient, prior, noise + through)
-    point = np.rint(point + step * (1 << WEIGHT_BITS)).astype(np.int64)
-    return _finish(ground, point, hessian)
+    hessian, through = np.zeros((ground.width, ground.width)), 0.0
+    reached = 0
+    try:
+        for name in NOISY_NEWTON:
+            ask = _ask(spec, name, ground, point)
+            sums = yield ask
+            spread = opened_variance(spec, ask)
+            if name == NOISY_NEWTON[0]:
+                hessian, unit = _hessian(sums, ground)
+                # The Hessian's error moves the gradient by its noise times the step, as long as the prior says.
+                through = spread * unit * unit * float(np.sum(prior))
+            gradient_unit = ground.longest / _STEP / _shares(name)[0]
+            gradient = sums[: ground.width] * gradient_unit
+            step = _step(ground, hessian, gradient, prior, spread * gradient_unit * gradient_unit + through)
+            point = np.rint(point + step * (1 << WEIGHT_BITS)).astype(np.int64)
+            reached += 1
+    except EndedEarly:
+        # The weights reached so far are paid for.
+        return _finish(ground, point, hessian, reached)
+    return _finish(ground, point, hessian, reached)
 
 
 def _ground(binned: Sequence[Binned], rows: float, rate: float) -> _Ground:
@@ -156,14 +174,20 @@ def _ask(spec: JobSpec, name: str, ground: _Ground, point: np.ndarray) -> Ask:
         row_linf=ROW_LENGTH + 1,
         row_l1=_row_l1(spec),
         parameters={"longest": ground.longest},
-        arrays={
-            "codings": encode_codings([item.coding for item in ground.binned]),
-            "weights": point,
-            "woe": np.concatenate(ground.centred),
-        },
+        arrays=_arrays(ground, point),
         row_l2_squared=length_squared,
         noise=noise,
     )
+
+
+def _arrays(ground: _Ground, point: np.ndarray) -> dict[str, np.ndarray]:
+    codings = encode_codings([item.coding for item in ground.binned])
+    return {"codings": codings, "weights": point, "woe": np.concatenate(ground.centred)}
+
+
+def card_logits(ask: Ask, book: Book, rows: np.ndarray) -> np.ndarray:
+    """Return the logits of some rows under a request's weights, (n_rows,) int64 in steps of 2**-30."""
+    return np.asarray(_features(ask, book, rows).astype(np.int64) @ ask.arrays["weights"])
 
 
 def contribute_noisy_newton(ask: Ask, book: Book) -> np.ndarray:
@@ -205,25 +229,14 @@ def _features(ask: Ask, book: Book, rows: np.ndarray) -> np.ndarray:
     return features
 
 
-def _gradient_unit(ask: Ask, ground: _Ground) -> float:
-    """Return one grid unit of a gradient in natural units."""
-    return ground.longest / _STEP / _shares(ask.name)[0]
-
-
-def _unpack(sums: np.ndarray, ground: _Ground) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return gradient, Hessian, and the natural size of one grid unit of the Hessian's diagonal."""
-    width = ground.width
-    longest = ground.longest / _STEP
-    whole = len(sums) > width
-    gradient_units, hessian_units = _shares(NOISY_NEWTON[0] if whole else NOISY_NEWTON[1])
-    gradient = sums[:width] * (longest / gradient_units)
-    hessian = np.zeros((width, width), dtype=np.float64)
-    if not whole:
-        return gradient, hessian, 0.0
-    unit = longest * longest / (4.0 * hessian_units)
+def _hessian(sums: np.ndarray, ground: _Ground) -> tuple[np.ndarray, float]:
+    """Return the Hessian of the first sum, and the natural size of one grid unit of its diagonal."""
+    width, longest = ground.width, ground.longest / _STEP
+    unit = longest * longest / (4.0 * _shares(NOISY_NEWTON[0])[1])
     first, second = np.triu_indices(width)
+    hessian = np.zeros((width, width), dtype=np.float64)
     hessian[first, second] = sums[width:] * unit / np.where(first == second, 1.0, _ROOT2)
-    return gradient, hessian + np.triu(hessian, 1).T, unit
+    return hessian + np.triu(hessian, 1).T, unit
 
 
 def _step(ground: _Ground, hessian: np.ndarray, gradient: np.ndarray, prior: np.ndarray, noise: float) -> np.ndarray:
@@ -242,11 +255,11 @@ def _step(ground: _Ground, hessian: np.ndarray, gradient: np.ndarray, prior: np.
     return np.asarray(prior * step)
 
 
-def _finish(ground: _Ground, point: np.ndarray, hessian: np.ndarray) -> PrivateFit:
+def _finish(ground: _Ground, point: np.ndarray, hessian: np.ndarray, rounds: int) -> PrivateFit:
     weights = [max(int(value), 0) for value in point[1:]]
     dropped = tuple(place for place, value in enumerate(weights) if value == 0)
     fine = int(point[0]) * UNIT + sum(w * centre for w, centre in zip(weights, ground.centres, strict=True))
-    fitted = Fitted((fine + _STEP // 2) // _STEP, tuple(weights), dropped, len(NOISY_NEWTON), True)
+    fitted = Fitted((fine + _STEP // 2) // _STEP, tuple(weights), dropped, rounds, rounds == len(NOISY_NEWTON))
     natural = np.array(weights, dtype=np.float64) / float(1 << WEIGHT_BITS)
     apart = 0.0
     for place, weight in enumerate(natural, start=1):
@@ -258,4 +271,5 @@ def _finish(ground: _Ground, point: np.ndarray, hessian: np.ndarray) -> PrivateF
     # Correlated fields spread the score further than independent ones; the Hessian says how much.
     per_row = ground.rows * ground.rate * (1.0 - ground.rate)
     middle = int(point[0]) * UNIT / float(1 << _LOGIT_BITS)
-    return PrivateFit(fitted, middle, sqrt(max(together / per_row, apart, 0.01)))
+    kept = np.array([point[0], *weights], dtype=np.int64)
+    return PrivateFit(fitted, middle, sqrt(max(together / per_row, apart, 0.01)), _arrays(ground, kept))

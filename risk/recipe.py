@@ -20,9 +20,16 @@ import numpy as np
 
 from risk.errors import MisuseError
 
-__all__ = ["Ask", "Rounds", "run_plain"]
+__all__ = ["Ask", "EndedEarly", "Rounds", "run_plain"]
 
 ParameterValue = int | str | tuple[int, ...] | tuple[str, ...]
+
+
+class EndedEarly(Exception):
+    """No further sum will come: a member's budget is spent.
+
+    Thrown into a generator at its request; one that has a usable model returns it, any other lets this pass.
+    """
 
 
 @dataclass(frozen=True, eq=False, slots=True)

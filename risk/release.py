@@ -36,6 +36,10 @@ class Release:
     weight: int
     sampling_ppm: int = 1_000_000
 
+    def variance(self, multiplier: int) -> int:
+        """Return the variance of its noise under a multiplier in millionths, in squared grid units."""
+        return noise_variance(multiplier, self.weight, self.row_l2_squared)
+
 
 def noise_variance(multiplier: int, weight: int, row_l2_squared: int) -> int:
     """Return the variance of a release's noise in squared grid units, rounded up.

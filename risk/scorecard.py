@@ -33,6 +33,7 @@ from risk.errors import InputError
 from risk.model import OwnModels, Trained
 from risk.newton import WEIGHT_BITS, Fitted, contribute_newton, newton_rounds
 from risk.private_bins import cell_release
+from risk.private_calibration import calibrate_release
 from risk.private_newton import newton_releases
 from risk.private_scorecard import contribute_private, private_rounds
 from risk.recipe import Ask, run_plain
@@ -100,8 +101,8 @@ class ScorecardRecipe:
         return (yield from _half_rounds(spec, trained.carry, _rules(spec)))
 
     def releases(self, spec: JobSpec) -> tuple[Release, ...]:
-        """Return what training with differential privacy releases: one count and two Newton sums."""
-        return (cell_release(spec), *newton_releases(spec))
+        """Return what training with differential privacy releases: one count, two Newton sums, one histogram."""
+        return (cell_release(spec), *newton_releases(spec), calibrate_release())
 
     def contribute(self, ask: Ask, book: Book) -> np.ndarray:
         """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""

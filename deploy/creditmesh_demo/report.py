@@ -59,7 +59,8 @@ def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bo
         standing = list(_books(record, tables, _standing(record)).values())
         outcome = train_pooled(standing, record.spec)
         difference = model_difference(record.network, outcome.model, standing)
-        pooled = {"auc": outcome.metrics.auc, "max_abs_difference": difference}
+        auc = outcome.metrics.auc if outcome.metrics else None
+        pooled = {"auc": auc, "max_abs_difference": difference}
     return Judged(record, market, pooled)
 
 
