@@ -4,6 +4,7 @@
     creditmesh-audit prove SEQ LOG | --check FILE     one record's proof, written or checked
     creditmesh-audit diff OLD NEW [LOG]               whether two checkpoints belong to one history
     creditmesh-audit reconcile NODE COORDINATOR       what one side sent against what the other received
+    creditmesh-audit secagg-check LOG...              over all banks' logs, that no mask came off
     creditmesh-audit export FORMAT LOG --out PATH     jsonl, csv, html or tiles, with a manifest
 
 The tool reads files and prints; it needs `cryptography` alone, talks to no network and changes no log. Exit codes: 0
@@ -21,12 +22,13 @@ from audit.export_command import add_export
 from audit.prove_command import add_prove
 from audit.reconcile_command import add_reconcile
 from audit.screen import FAILED, INCOMPLETE, INTERRUPTED, ROLLED_BACK, USAGE, complain
+from audit.secagg_command import add_secagg
 from audit.verify_command import add_verify
 from privacy.errors import PrivacyError, VerificationError
 
 __all__ = ["main"]
 
-COMMANDS = (add_verify, add_prove, add_diff, add_reconcile, add_export)
+COMMANDS = (add_verify, add_prove, add_diff, add_reconcile, add_secagg, add_export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

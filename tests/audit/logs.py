@@ -14,7 +14,7 @@ from privacy.log.record import Actor, Author
 from privacy.messages import Halt
 from tests.privacy.logs import HandClock
 
-__all__ = ["IDENTITY", "NODE", "PEER", "coordinator_store", "disarmed", "envelope", "node_store"]
+__all__ = ["IDENTITY", "NODE", "PEER", "coordinator_store", "disarmed", "envelope", "named_store", "node_store"]
 
 NODE = "bank-a/privacy-log"
 PEER = "coordinator/privacy-log"
@@ -22,8 +22,14 @@ IDENTITY = IdentityKey.from_seed(b"a" * 32)
 
 
 def node_store(directory: Path, clock: HandClock) -> RecordStore:
-    who = Author(NODE, os.urandom(16), Actor("service", "bank-a", "node", "mtls"))
-    return RecordStore(StoreSettings(directory, who, load_log_key(directory, NODE), "creditmesh", "00" * 32, clock))
+    return named_store(directory, "bank-a", clock)
+
+
+def named_store(directory: Path, member: str, clock: HandClock) -> RecordStore:
+    """Return the store of any bank."""
+    origin = f"{member}/privacy-log"
+    who = Author(origin, os.urandom(16), Actor("service", member, "node", "mtls"))
+    return RecordStore(StoreSettings(directory, who, load_log_key(directory, origin), "creditmesh", "00" * 32, clock))
 
 
 def coordinator_store(directory: Path, clock: HandClock) -> LogStore:
