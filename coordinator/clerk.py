@@ -6,8 +6,8 @@ of our own) the job ends `done`, or `failed` with a reason, before the next one 
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from coordinator.store import Job, JobState, Member, RoundRecord, Store
 from privacy.envelope import Envelope
 from privacy.errors import PrivacyError, RefusalError
 from privacy.keys import IdentityKey
+from privacy.guarantee import calibrated
 from privacy.manifest import Manifest, Seat
 from privacy.secagg.replay import Replay
 from privacy.wire import Packet
@@ -32,7 +33,7 @@ from risk.catalogue import recipe
 from risk.charter import spec_of
 from risk.dictionary import Dictionary, parse_dictionary
 from risk.errors import RiskError
-from risk.job import rounds
+from risk.job import releases, rounds
 
 __all__ = ["Clerk", "Office"]
 
@@ -149,7 +150,7 @@ class Clerk:
 
     def _manifest(self, dictionary: Dictionary, members: list[Member]) -> Manifest:
         policy, job = self.office.config.policy, self.job.spec["job"]
-        return Manifest(
+        manifest = Manifest(
             job=self.job.id,
             consortium=self.office.config.consortium.name,
             purpose=job["purpose"],
@@ -177,6 +178,11 @@ class Clerk:
         folder: Path = office.config.state.dir
         await asyncio.to_thread(write_outcome, folder, office.store, ending, self.session, learned)
         await asyncio.to_thread(office.store.set_job_state, self.job.id, state, reason)
+        asked = self.job.spec.get("privacy")
+        if asked is None:
+            return manifest
+        promised = calibrated(releases(spec_of(manifest, dictionary)), asked["epsilon"], asked["delta"])
+        return replace(manifest, privacy="dp", dp=promised)
         await asyncio.to_thread(self._note_event, f"job-{state}", {"reason": reason, "seconds": round(seconds, 3)})
         if self.session:
             self.session.end(state, reason)

@@ -87,7 +87,8 @@ def spec_of(job: JobFile) -> dict[str, Any]:
     recipe(job.job.recipe).parse_parameters(job.parameters)
     names = ("recipe", "purpose", "seed", "holdout_ppm", "max_rows")
     settings = {name: getattr(job.job, name) for name in names}
-    return {"job": settings, "parameters": dict(job.parameters), "schema": schema}
+    spec = {"job": settings, "parameters": dict(job.parameters), "schema": schema}
+    return spec if job.privacy is None else {**spec, "privacy": job.privacy.model_dump()}
 
 
 def jobs(config_path: Path, as_json: bool) -> int:

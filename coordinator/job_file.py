@@ -2,6 +2,8 @@
 
     [job]         recipe, schema, purpose, seed, holdout, max_rows   what is trained, why, and within which bounds
     [parameters]  ...                                                the recipe's own; it checks them itself
+    [privacy]     epsilon, delta                                     most that it may cost a borrower; without, sums are
+                                                                     exact
 
 This module knows no recipe. Theory: a job is plain values: it can name a recipe that the banks have installed and set
 its numbers, and nothing else; there is no place in it for code.
@@ -16,9 +18,10 @@ from pydantic import AfterValidator, Field
 
 from coordinator.toml_file import RelativePath, Section, read_model
 
-__all__ = ["JobFile", "JobSettings", "load_job"]
+__all__ = ["JobFile", "JobSettings", "PrivacySettings", "load_job"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{0,17}[1-9])?")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 LARGEST_INTEGER = 2**63 - 1
 
@@ -62,10 +65,24 @@ class JobSettings(Section):
         return int(Decimal(repr(self.holdout)) * 1_000_000)
 
 
+def _decimal(value: str) -> str:
+    if not _DECIMAL.fullmatch(value):
+        raise ValueError('a decimal in quotes without superfluous digits, such as "3" or "0.000001"')
+    return value
+
+
+class PrivacySettings(Section):
+    """`[privacy]`: epsilon at delta that the whole life of the model may cost a borrower, decimals in quotes."""
+
+    epsilon: Annotated[str, AfterValidator(_decimal)]
+    delta: Annotated[str, AfterValidator(_decimal)] = "0.000001"
+
+
 class JobFile(Section):
     """A whole job file."""
 
     job: JobSettings
+    privacy: PrivacySettings | None = None
     parameters: Annotated[dict[str, Any], AfterValidator(_parameters)] = Field(default_factory=dict)
 
 

@@ -49,6 +49,7 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
             "dropouts": tally.dropouts,
             "upload_bytes": tally.upload_bytes,
             "manifest_sha256": session.manifest.sha256().hex(),
+            "dp": session.manifest.dp.document() if session.manifest.dp else None,
         }
     if learned is not None:
         content = encode_model(learned.model)

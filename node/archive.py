@@ -5,7 +5,8 @@ opened before; what the bank bound itself to is in the header that left. Rows st
 digest; the rest is here, a folder a job. Records are appended and not synced: what a crash takes is missed later, never
 wrong, because every upload's binding covers all sums before it and the log holds each header's digest.
 
-Files of `jobs/<job>/` (0600): `job.json`; `sums`, one record an opened sum; `uploads`, one record an upload that left.
+Files of `jobs/<job>/` (0600): `job.json`; `sums`, one record an opened sum; `uploads`, one record an upload that left,
+with the key of its noise: who reads that key and sees the part could take the noise off, so it never leaves the bank.
 A record is a line of JSON, then as many bytes as it says.
 """
 
@@ -59,10 +60,10 @@ class KeptJob:
                 return
             yield kept
 
-    def headers(self) -> Iterator[bytes]:
-        """Yield the signed headers of the uploads that left."""
-        for _, content in _records(self.folder / "uploads"):
-            yield content
+    def uploads(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the signed headers of the uploads that left, each with the key of its noise, empty for none."""
+        for line, content in _records(self.folder / "uploads"):
+            yield content, bytes.fromhex(str(line.get("noise_key", "")))
 
 
 class Archive:
@@ -108,9 +109,10 @@ class Archive:
             self._write("sums", line, opened.vector)
             self._kept.append(digest)
 
-    def keep_upload(self, outgoing: Outgoing) -> None:
-        """Keep the signed header of an upload that is about to leave."""
-        self._write("uploads", {"msg_id": outgoing.msg_id}, decode_packet(outgoing.message).signed)
+    def keep_upload(self, outgoing: Outgoing, noise_key: bytes = b"") -> None:
+        """Keep the signed header of an upload that is about to leave, and the key of the noise in it."""
+        line = {"msg_id": outgoing.msg_id} | ({"noise_key": noise_key.hex()} if noise_key else {})
+        self._write("uploads", line, decode_packet(outgoing.message).signed)
 
     def read(self, job: str) -> KeptJob:
         """Return what was kept of a job; `InputError` if this bank never sat in it."""

@@ -12,6 +12,7 @@ This module opens no key and no table. Paths are relative to the file. Theory: `
 """
 
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _ENDPOINT = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,18})?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -60,6 +62,20 @@ def _names(value: Any) -> Any:
     if not fine or len(set(value)) != len(value):
         raise ValueError("a list of one or more different names of a-z, 0-9, _ and -")
     return tuple(value)
+
+
+def _decimal(value: str, above: Fraction, most: Fraction, expected: str) -> str:
+    if not _DECIMAL.fullmatch(value) or not above <= Fraction(value) <= most:
+        raise ValueError(expected)
+    return value
+
+
+def _epsilon(value: str) -> str:
+    return _decimal(value, Fraction(0), Fraction(1000), 'a decimal in quotes from "0" (no such job) to "1000"')
+
+
+def _delta(value: str) -> str:
+    return _decimal(value, Fraction(1, 10**15), Fraction(1, 1000), 'a decimal in quotes up to "0.001"')
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -119,6 +135,9 @@ class PermitSettings(Section):
     allow_exclusion: int = Field(default=0, ge=0, le=1)
     exact_jobs: int = Field(default=100, ge=0, le=10**6)
     exact_upload_bytes: int = Field(default=10**10, ge=0, le=10**15)
+    epsilon_cap: Annotated[str, AfterValidator(_epsilon)] = "8"
+    delta: Annotated[str, AfterValidator(_delta)] = "0.000001"
+    period_days: int = Field(default=365, ge=1, le=36_500)
     exact_trees: bool = False
 
 

@@ -7,6 +7,7 @@ this code; if it differs while rows, code and binding are those of the time, som
 honest it cannot show.
 """
 
+import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import replace as dataclass_replace
@@ -26,6 +27,7 @@ from privacy.envelope import Envelope, open_envelope
 from privacy.errors import InputError, PeerError
 from privacy.keys import expand, same_bytes
 from privacy.log.record import Event
+from privacy.noise import skellam
 from privacy.secagg.binding import ask_digest, binding, next_transcript, transcript_start
 from privacy.secagg.part import commit
 from privacy.secagg.replay import Replay
@@ -45,7 +47,7 @@ class Present:
     """What the bank has today.
 
     rows: reads the dictionary and the table. dataset, code_sha256: 64 hex digits, the first empty if there is no table.
-    commit_key: 32 secret bytes, None if they are lost.
+    commit_key, split_key: 32 secret bytes each, None if they are lost or were never made.
     """
 
     member: str
@@ -53,6 +55,7 @@ class Present:
     dataset: str
     code_sha256: str
     commit_key: bytes | None
+    split_key: bytes | None = None
 
     def __repr__(self) -> str:
         return f"Present(member={self.member!r}, ...)"
@@ -109,13 +112,13 @@ def replay_round(config: NodeConfig, job: str, number: int) -> Report:
     kept = Archive(state, "").read(job)
     events = _uploads(state, job, number)
     dictionary, table = read_dictionary(config.source.schema_file), config.source.table
-    key = state / "commit.key"
+    keys = [state / "commit.key", state / "split.key"]
     present = Present(
         config.member.id,
         lambda: (dictionary, read_table(table, dictionary, config.member.id)),
         dataset_digest(table, dictionary.digest()) if table.exists() else "",
         installed_digest(),
-        key.read_bytes() if key.exists() else None,
+        *(key.read_bytes() if key.exists() else None for key in keys),
     )
     return replay_with(kept, events, number, present)
 
@@ -132,10 +135,15 @@ def replay_with(kept: KeptJob, events: Sequence[Event], number: int, present: Pr
         spec = spec_of(kept.manifest, dictionary)
         replay = Replay(rounds(spec), len(kept.manifest.seats))
         transcript = _feed(replay, kept, number)
-        part: np.ndarray = contribute(replay.request, Book(table, spec))
+        part: np.ndarray = contribute(replay.request, Book(table, spec, _splitting(present)))
         return report(_compare(kept, event, (replay, transcript, part), present) for event in events)
     except _Lacking as lack:
         return report(_finding(event, "missing", str(lack)) for event in events)
+
+
+def _splitting(present: Present) -> Callable[[bytes], bytes]:
+    key = present.split_key or b""
+    return lambda message: hmac.digest(key, message, "sha256")
 
 
 class _Lacking(Exception):
@@ -151,6 +159,8 @@ def _check_present(kept: KeptJob, present: Present) -> None:
                        f"table and dictionary are now {present.dataset[:16] or 'gone'}")  # fmt: skip
     if present.commit_key is None:
         raise _Lacking("commit.key is gone from the state folder: no commitment can be recomputed without its salt")
+    if kept.manifest.dp is not None and present.split_key is None:
+        raise _Lacking("split.key is gone from the state folder: which rows were held out cannot be told without it")
 
 
 def _feed(replay: Replay, kept: KeptJob, number: int) -> bytes:
@@ -170,7 +180,7 @@ def _feed(replay: Replay, kept: KeptJob, number: int) -> bytes:
 def _compare(kept: KeptJob, event: Event, redone: tuple[Replay, bytes, np.ndarray], present: Present) -> Finding:
     """Compare one upload with what was recomputed: the replay at the round, the transcript before it, the part."""
     replay, transcript, part = redone
-    envelope = _header(kept, event)
+    envelope, noise_key = _header(kept, event)
     if envelope is None or present.commit_key is None:
         return _finding(event, "missing", "the signed header that left is not kept, or not the one in the log")
     at, header = envelope.address, envelope.message
@@ -179,24 +189,29 @@ def _compare(kept: KeptJob, event: Event, redone: tuple[Replay, bytes, np.ndarra
     bound = binding(at.agreement_root, at.position, number, ask_digest(replay.request.encode()), transcript)
     if not same_bytes(bound, at.binding):
         return _finding(event, "missing", "the kept sums do not lead to the request that the upload is bound to")
-    recomputed = commit(replay.plan.encode(part), expand(present.commit_key, "commitment-salt", bound))
+    plan = replay.plan
+    if plan.noise:
+        if not noise_key:
+            return _finding(event, "missing", "the key of the noise in this upload is not kept")
+        part = part + skellam(noise_key, plan.length, plan.noise)
+    recomputed = commit(plan.encode(part), expand(present.commit_key, "commitment-salt", bound))
     matched = same_bytes(recomputed, header.commitment)
     reason = "" if matched else "what was sent is not what these rows and this code give"
     found = _finding(event, "matched" if matched else "differs", reason)
     return dataclass_replace(found, committed=header.commitment.hex(), recomputed=recomputed.hex())
 
 
-def _header(kept: KeptJob, event: Event) -> Envelope | None:
-    """Return the kept header of an upload in the log, its own signature checked."""
-    for raw in kept.headers():
+def _header(kept: KeptJob, event: Event) -> tuple[Envelope | None, bytes]:
+    """Return the kept header of an upload in the log, its own signature checked, and the key of its noise."""
+    for raw, noise_key in kept.uploads():
         try:
             envelope = open_envelope(raw, kept.manifest.identity_of)
         except PeerError:
             continue
         named = (envelope.msg_id, envelope.payload_sha256) == (event.body["msg_id"], event.body["payload_sha256"])
         if named and isinstance(envelope.message, say.Header):
-            return envelope
-    return None
+            return envelope, noise_key
+    return None, b""
 
 
 def _finding(event: Event, state: str, reason: str) -> Finding:

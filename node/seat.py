@@ -1,17 +1,22 @@
 """This bank's seat in one job: manifest, member machine, the recipe's replay and the bank's rows.
 
 It sends nothing. Theory: everything that a job needs at a node lives in one object and dies with it; steps that compute
-run in a thread, so that heartbeats go on.
+run in a thread, so that heartbeats go on. In a job with noise the order of an answer is fixed: the request is derived,
+its cost is reserved on disk, only then are rows read, and the noise is in the part before it is masked.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from node.budget import Budget
 from privacy.errors import PeerError, RefusalError
 from privacy.keys import same_bytes
+from privacy.ledger import Reservation
 from privacy.manifest import Manifest
+from privacy.noise import skellam
 from privacy.outgoing import Outgoing
 from privacy.secagg.history import OpenedSum, Vote
 from privacy.secagg.member import Member
@@ -20,10 +25,13 @@ from privacy.secagg.standing import MemberRules
 from risk.book import Book
 from risk.charter import spec_of
 from risk.dictionary import Dictionary
-from risk.job import contribute, rounds
+from risk.errors import InputError
+from risk.job import contribute, releases, rounds
 from risk.table import Table
 
-__all__ = ["Pins", "Seat", "check_manifest"]
+__all__ = ["Pins", "Precautions", "Seat", "check_budget", "check_manifest"]
+
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +62,46 @@ def check_manifest(manifest: Manifest, pins: Pins) -> None:
         raise RefusalError("dictionary-differs", "the job was made for another data dictionary than this bank's")
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Precautions:
+    """What a bank brings to jobs with noise: its budget, and a keyed function that splits rows by what they are."""
+
+    budget: Budget
+    prf: Callable[[bytes], bytes]
+
+    def __repr__(self) -> str:
+        return "Precautions(...)"
+
+
+def check_budget(budget: Budget, manifest: Manifest, dictionary: Dictionary) -> None:
+    """Raise `RefusalError` unless a job with noise keeps its promise and fits the budget; an exact job passes."""
+    try:
+        budget.decide(manifest, lambda: releases(spec_of(manifest, dictionary)))
+    except InputError as error:
+        raise RefusalError(error.code, error.message) from None
+
+
 class Seat:
     """Take part in one job."""
 
     def __init__(
-        self, manifest: Manifest, rules: MemberRules, rows: tuple[Dictionary, Table], votes: dict[int, Vote]
+        self,
+        manifest: Manifest,
+        rules: MemberRules,
+        rows: tuple[Dictionary, Table],
+        votes: dict[int, Vote],
+        precautions: Precautions,
     ) -> None:
         """rows: the consortium's dictionary and the bank's table; votes: of an earlier process in this job."""
         dictionary, table = rows
         self.spec = spec_of(manifest, dictionary)
-        self.book = Book(table, self.spec)
+        self.book = Book(table, self.spec, precautions.prf)
         self.member = Member(manifest, rules, votes)
         self.replay = Replay(rounds(self.spec), len(manifest.seats))
+        self.noise_key = b""
+        self._random_bytes = rules.random_bytes
+        self._budget = precautions.budget
+        self._reserved: Reservation | None = None
 
     @property
     def outcome(self) -> Any:
@@ -76,12 +112,27 @@ class Seat:
         """Give the generator an opened sum."""
         self.replay.feed(opened.vector)
 
-    def answer(self) -> Outgoing:
-        """Derive the request, compute this bank's part, mask it and return the upload."""
-        request = self.replay.request
-        self.member.derive(request.encode(), self.replay.plan)
+    def answer(self, at: tuple[int, int, int]) -> Outgoing:
+        """Derive the request, compute this bank's part, mask it and return the upload.
+
+        at: epoch, position and round. In a job with noise the release is reserved first; `noise_key` is this upload's.
+        """
+        request, plan = self.replay.request, self.replay.plan
+        self.member.derive(request.encode(), plan)
+        self.noise_key, self._reserved = b"", None
+        if self.spec.private:
+            self._reserved = self._budget.reserve(self.member.manifest, at, request)
         part: np.ndarray = contribute(request, self.book)
+        if self._reserved:
+            self.noise_key = self._random_bytes(_KEY_BYTES)
+            part = part + skellam(self.noise_key, plan.length, plan.noise)
         return self.member.upload(part)
+
+    def sent(self) -> None:
+        """Note that the upload has left."""
+        if self._reserved:
+            self._budget.spend(self._reserved)
+            self._reserved = None
 
     def close(self) -> None:
         """Stop the generator and forget all keys."""

@@ -6,6 +6,7 @@ thread, so heartbeats never wait for training. The table is read once, before th
 
 import asyncio
 import hashlib
+import hmac
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from node.archive import Archive
 from node.config import NodeConfig
 from node.dataset import dataset_digest, pseudonym, read_dictionary
+from node.budget import Budget, cap_of
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
 from node.journal_line import say
@@ -24,10 +26,11 @@ from node.keys_file import NodeKeys, read_keys
 from node.link import LinkSettings
 from node.minutes import Minutes, MinutesLog
 from node.permit import Permit
+from node.ledger_store import LedgerStore
 from node.reading import read_table
 from node.record_store import RecordStore, StoreSettings, load_log_key
 from node.result import write_result
-from node.seat import Pins, Seat
+from node.seat import Pins, Precautions, Seat
 from node.session import Bank, Session
 from node.usage import allow_exclusion, load_usage
 from privacy.envelope import COORDINATOR
@@ -145,7 +148,7 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         own=config.member.id,
         identity=keys.identity,
         coordinator=keys.peers.coordinator,
-        commit_key=_commit_key(config.state.dir),
+        commit_key=_secret(config.state.dir / "commit.key"),
         may_exclude=partial(allow_exclusion, usage, permit),
         random_bytes=os.urandom,
     )
@@ -161,12 +164,33 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         alarmed=partial(_alarmed, store),
         write=partial(_write, config.state.dir, store),
         archive=Archive(config.state.dir, dataset),
-        minutes=Minutes(config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job)),
+        minutes=Minutes(
+            config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job, store.hold)
+        ),
+        precautions=_precautions(config, store, pseudonym(rules.commit_key, dataset)),
     )
 
 
-def _write(state: Path, store: RecordStore, how: str, seat: Seat) -> None:
-    """Write a job's result, and make what its receipts proved durable."""
+def _precautions(config: NodeConfig, store: RecordStore, dataset: str) -> Precautions:
+    """Open the ledger, compare it with the log, and read the key that splits rows."""
+    ledger = LedgerStore(config.state.dir, store.origin)
+    newest = store.last("dp.spend")
+    if newest is not None:
+        ledger.check_log(newest.body)
+    key = _secret(config.state.dir / "split.key")
+    budget = Budget(
+        ledger,
+        cap_of(config.permit),
+        dataset,
+        lambda entry: store.defer([entry]),
+        lambda: _clock().utc_us,
+    )
+    return Precautions(budget, lambda message: hmac.digest(key, message, "sha256"))
+
+
+def _write(place: tuple[Path, RecordStore], written: Callable[[], object], how: str, seat: Seat) -> None:
+    """Write a job's result, make what its receipts proved durable, and have the log's head cosigned."""
+    state, store = place
     write_result(state, how, seat)
     store.flush()
 
@@ -177,9 +201,11 @@ def _link_settings(config: NodeConfig, keys: NodeKeys) -> LinkSettings:
     )
 
 
-def _commit_key(state: Path) -> bytes:
-    """Return the 32 secret bytes behind the salts of commitments, made at the first start (0600)."""
-    path = state / "commit.key"
+def _secret(path: Path) -> bytes:
+    """Return the 32 secret bytes in a file of the state folder, made at the first start (0600).
+
+    `commit.key` is behind the salts of commitments, `split.key` behind the split of rows in jobs with noise.
+    """
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:

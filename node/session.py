@@ -9,14 +9,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from node.archive import Archive
 from node.journal_line import say
 from node.minutes import Minutes
 from node.permit import Permit, offer_of
-from node.seat import Pins, Seat, check_manifest
+from node.seat import Pins, Precautions, Seat, check_budget, check_manifest
 from node.usage import Usage, charge_upload, check_change, settle_cohort
 from privacy import messages as msg
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
@@ -55,7 +55,7 @@ class Bank:
     past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records `job.decided`,
     with the reason of a refusal. alarmed: records `alarm.raised` for a job and the error that refused it. write: writes
     the result of a job that ended in a state. archive: keeps what an auditor needs to recompute a part. minutes: writes
-    down what was computed, given away and seen opened.
+    down what was computed, given away and seen opened. precautions: what jobs with noise need.
     """
 
     rules: MemberRules
@@ -69,6 +69,7 @@ class Bank:
     write: Callable[[str, Seat], None]
     archive: Archive
     minutes: Minutes
+    precautions: Precautions
 
 
 class Session:
@@ -139,13 +140,15 @@ class Session:
                 member.ready(envelope, packet)
             case "open":
                 await self._feed(seat, member.open(envelope, packet), envelope, packet)
-                outgoing = await asyncio.to_thread(self._answer, seat)
-                charge_upload(self._bank.usage, self._bank.permit, len(outgoing.message))
+                outgoing = await asyncio.to_thread(self._answer, seat, envelope)
+                if not seat.spec.private:
+                    charge_upload(self._bank.usage, self._bank.permit, len(outgoing.message))
                 await self._gate.send(outgoing)
             case "close":
                 outgoing = member.close(envelope, packet)
                 assert isinstance(envelope.message, msg.Close)  # `close` checked it
-                settle_cohort(self._bank.usage, self._bank.permit, envelope.message.survivors)
+                if not seat.spec.private:
+                    settle_cohort(self._bank.usage, self._bank.permit, envelope.message.survivors)
                 await self._gate.send(minutes.giving(outgoing))
             case "certificate":
                 await self._gate.send(minutes.giving(member.certify(envelope, packet)))
@@ -154,6 +157,7 @@ class Session:
             case "check":
                 await self._gate.send(await asyncio.to_thread(member.check, envelope))
             case "catch-up":
+                seat.sent()
                 request, plan = seat.replay.request, seat.replay.plan
                 fresh = member.catch_up(envelope, packet, request.encode(), plan)
                 await self._feed(seat, fresh, envelope, packet)
@@ -172,12 +176,13 @@ class Session:
         self._bank.archive.keep_sum(opened)
         seat.feed(opened)
 
-    def _answer(self, seat: Seat) -> Outgoing:
+    def _answer(self, seat: Seat, envelope: Envelope) -> Outgoing:
         history, started = seat.member.history, time.monotonic_ns()
-        outgoing = seat.answer()
+        assert isinstance(envelope.message, msg.Open)  # `open` checked it
+        outgoing = seat.answer((envelope.address.epoch, envelope.address.position, envelope.message.round))
         elapsed_ms = (time.monotonic_ns() - started) // 1_000_000
         self._bank.minutes.trained(outgoing.round or 0, history.transcript, elapsed_ms)
-        self._bank.archive.keep_upload(outgoing)
+        self._bank.archive.keep_upload(outgoing, seat.noise_key)
         return outgoing
 
     # -- joining -----------------------------------------------------------------------------------------------------
@@ -189,7 +194,7 @@ class Session:
         except (RefusalError, PeerError) as error:
             self._bank.decided(manifest, error.message)
             say("job_declined", job=manifest.job, code=error.code, reason=error.message)
-            await self._reply(manifest, msg.Decline(error.code))
+            await self._reply(manifest, msg.Decline(_told(error)))
             return
         self._offers[manifest.job] = manifest
         self._bank.decided(manifest, "")
@@ -205,16 +210,19 @@ class Session:
         except (PeerError, RefusalError, RiskError) as error:
             # Told at once: nobody waits for a set-up that will not come.
             self._bank.decided(manifest, error.message)
-            await self._reply(manifest, msg.Halt(error.code))
+            await self._reply(manifest, msg.Halt(_told(error)))
             raise
-        self._bank.usage.join(manifest.job, manifest.roster.members)
+        if manifest.dp is None:
+            self._bank.usage.join(manifest.job, manifest.roster.members)
         self._seat = seat
         say("job_started", job=manifest.job, recipe=manifest.recipe, members=len(manifest.seats))
 
     def _take_seat(self, manifest: Manifest) -> Seat:
         self._bank.archive.begin(manifest)
         self._bank.minutes.begin(manifest)
-        return Seat(manifest, self._bank.rules, self._bank.rows, self._bank.past_votes(manifest))
+        rules = self._bank.rules if manifest.dp is None else replace(self._bank.rules, may_exclude=_noise_hides)
+        votes = self._bank.past_votes(manifest)
+        return Seat(manifest, rules, self._bank.rows, votes, self._bank.precautions)
 
     def _check_charter(self, manifest: Manifest, offered: Manifest | None) -> None:
         """Decide on the final roster: its thresholds are not those of the offer."""
@@ -223,7 +231,8 @@ class Session:
         if offered is not None and offered.seated(manifest.roster).encode() != manifest.encode():
             raise PeerError("manifest-changed", "the manifest differs from the offer in more than its roster")
         self._decide(manifest)
-        check_change(self._bank.usage, self._bank.permit, manifest.job, manifest.roster.members)
+        if manifest.dp is None:
+            check_change(self._bank.usage, self._bank.permit, manifest.job, manifest.roster.members)
 
     def _decide(self, manifest: Manifest) -> None:
         check_manifest(manifest, self._bank.pins)
@@ -246,6 +255,7 @@ class Session:
         manifest, message = seat.member.manifest, envelope.message
         assert isinstance(message, msg.Ended)  # the kind says so
         how = "done" if message.state == "done" else "failed"
+        check_budget(self._bank.precautions.budget, manifest, self._bank.rows[0])
         await self._feed(seat, seat.member.ended(envelope, packet), envelope, packet)
         if how == "done" and not seat.replay.done:
             raise PeerError("ended-early", "the job is called done before its last round")
@@ -258,7 +268,7 @@ class Session:
         self._bank.alarmed(job, error)
         seat = self._seat
         if seat and seat.member.manifest.job == job:
-            outgoing = None if seat.member.state is State.ENDED else seat.member.halt(error.code)
+            outgoing = None if seat.member.state is State.ENDED else seat.member.halt(_told(error))
             self._over.add(job)
             await self._leave(seat, "refused")
             if outgoing:
@@ -297,3 +307,12 @@ class Session:
                 record={"manifest_sha256": manifest.sha256().hex()},
             )
         )
+
+
+def _told(error: PrivacyError | RiskError) -> str:
+    """Return the code that the coordinator is told: what a bank has left to spend is the bank's own business."""
+    return "refused" if error.code == "budget-cap" else error.code
+
+
+def _noise_hides(_lost: frozenset[str]) -> None:
+    """Let a job with noise go on without lost members: each sum is noised and charged anew, so none is a difference."""

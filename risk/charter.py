@@ -45,6 +45,14 @@ class Charter(Protocol):
     def holdout_ppm(self) -> int:
         """Return the share of rows held out, in parts per million."""
 
+    @property
+    def multiplier(self) -> int:
+        """Return the noise multiplier in millionths, 0 in an exact job."""
+
+    @property
+    def statement(self) -> Mapping[str, str | int] | None:
+        """Return what the model file says about privacy, None in an exact job."""
+
 
 def spec_of(charter: Charter, dictionary: Dictionary) -> JobSpec:
     """Return what the recipe is run with; a recipe or parameter that is not installed raises `InputError`."""
@@ -57,4 +65,6 @@ def spec_of(charter: Charter, dictionary: Dictionary) -> JobSpec:
         max_rows=charter.max_rows,
         seed=charter.seed,
         holdout_ppm=charter.holdout_ppm,
+        multiplier=charter.multiplier,
+        statement=charter.statement,
     )

@@ -5,6 +5,7 @@ connected gets every message once and in order, as `privacy.channel` promises. N
 """
 
 import asyncio
+import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,12 +18,14 @@ import numpy as np
 from coordinator.presence import Presence
 from coordinator.session import Desk, JobSession, RoundNote
 from node.archive import Archive
+from node.budget import Budget, cap_of
 from node.config import PermitSettings
+from node.ledger_store import LedgerStore
 from node.minutes import Minutes, MinutesLog
 from node.permit import Permit
 from node.record_store import RecordStore
 from node.result import write_result
-from node.seat import Pins, Seat
+from node.seat import Pins, Precautions, Seat
 from node.service import _past_votes
 from node.session import Bank, Session
 from node.usage import Usage, allow_exclusion
@@ -65,6 +68,7 @@ class Node:
         self.usage = Usage(state / "usage.json", "rows")
         self.log: list[Outgoing] = []
         self.entries: list[Entry] = []
+        self.spends: list[Entry] = []
         self.decisions: list[tuple[str, str]] = []
         self.alarms: list[tuple[str, str]] = []
         self.written: list[tuple[str, str]] = []
@@ -155,7 +159,19 @@ class Node:
             write=self._write,
             archive=Archive(self.state, DATASET),
             minutes=Minutes(self.state, "dataset-1", MinutesLog(self.entries.extend, self._of_job)),
+            precautions=self.precautions(),
         )
+
+    def precautions(self) -> Precautions:
+        """Return what its jobs with noise need; each process opens the ledger anew."""
+        budget = Budget(
+            LedgerStore(self.state, f"{self.name}/privacy-log"),
+            cap_of(self.permit.settings),
+            DATASET,
+            self.spends.append,
+            lambda: self.boots,
+        )
+        return Precautions(budget, lambda message: hmac.digest(self.name.encode(), message, "sha256"))
 
     def egress(self, kind: str, job: str) -> list[Any]:
         """Return records of what was sent, as the node's own log has them."""
@@ -274,13 +290,17 @@ class Network:
         """Return the kinds of noted events, in order."""
         return [kind for _, kind, _ in self.events]
 
+    def seat(self, manifest: Manifest, name: str) -> Seat:
+        """Return a member's seat in a job, apart from the one it sits on."""
+        node = self.nodes[name]
+        return Seat(manifest, node._bank().rules, node.rows, {}, node.precautions())
+
     def check_sums(self) -> int:
         """Fail unless every opened sum is the plain sum of its survivors' parts; return how many there were."""
         assert self.heard_by is not None
         session = self.heard_by
         spec = spec_of(session.manifest, self.rows[0])
-        seats = {seat.member: Seat(session.manifest, self._rules(seat.member), self._rows_of(seat.member), {})
-                 for seat in session.manifest.seats}  # fmt: skip
+        seats = {seat.member: self.seat(session.manifest, seat.member) for seat in session.manifest.seats}
         replay = Replay(rounds(spec), len(session.manifest.seats))
         for past in session.aggregator.opened:
             parts = [contribute(replay.request, seats[name].book) for name in past.opened.survivors]
@@ -290,10 +310,3 @@ class Network:
             assert past.vector == words.astype(words.dtype.newbyteorder("<")).tobytes()
             replay.feed(past.vector)
         return len(session.aggregator.opened)
-
-    def _rules(self, name: str) -> MemberRules:
-        public = identity_of(COORDINATOR).public
-        return MemberRules(name, identity_of(name), public, bytes(32), lambda _lost: None, seeded_bytes(1))
-
-    def _rows_of(self, name: str) -> tuple[Dictionary, Table]:
-        return self.rows[0], self.rows[1][name]

@@ -97,6 +97,11 @@ def _is_decimal(value: object) -> bool:
     return isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
 
 
+def _is_whole(value: object) -> bool:
+    # As text, since a variance may go beyond 2^53.
+    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 40 and value[0] != "0"
+
+
 def _bitmap(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 256 and not value.strip("01")
 
@@ -244,6 +249,10 @@ _TRAINING: Mapping[str, Schema] = {
         "sampling": one_of("poisson", "fixed", "shuffle", "none"),
         "q": _is_decimal,
         "steps": is_count,
+        "rows": _code,
+        "variance": _is_whole,
+        "row_l1": _is_whole,
+        "row_l2_squared": _is_whole,
         "noise_multiplier": _is_decimal,
         "clip_norm": _is_decimal,
         "delta": _is_decimal,
@@ -253,6 +262,10 @@ _TRAINING: Mapping[str, Schema] = {
         "cap": _is_decimal,
         "rng": _code,
         "trust_model": _code,
+        "entry": is_count,
+        "first": is_count,
+        "ask_sha256": _sha256,
+        "ledger_sha256": _sha256,
     },
     "secagg.round": {
         "protocol": _code,

@@ -46,7 +46,7 @@ class Replay:
     def __init__(self, rounds: Generator[Any, np.ndarray, Any], members: int) -> None:
         """Start the generator and derive the first request.
 
-        rounds: the recipe's generator, not started. members: seats of the manifest: headroom and noise follow from them.
+        rounds: the recipe's generator, not started. members: seats of the manifest; headroom and noise follow.
         """
         self._rounds = rounds
         self._members = members

@@ -19,7 +19,7 @@ from tests.privacy.table import refused
 
 def learned(network: Network, manifest: Manifest) -> Seat:
     """Return the first member's seat at the end of a job, added up in the open."""
-    seats = [Seat(manifest, network._rules(name), network._rows_of(name), {}) for name in network.names]
+    seats = [network.seat(manifest, name) for name in network.names]
     while not seats[0].replay.done:
         request, plan = seats[0].replay.request, seats[0].replay.plan
         total = np.sum([plan.encode(contribute(request, seat.book)) for seat in seats], axis=0, dtype=None)
