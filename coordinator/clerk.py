@@ -18,6 +18,7 @@ from coordinator.enlist import Enlistment
 from coordinator.installed import installed_digest
 from coordinator.journal_line import say
 from coordinator.outcome import Ending, write_outcome
+from coordinator.postbook import Postbook
 from coordinator.presence import Presence
 from coordinator.session import Desk, JobSession, RoundNote
 from coordinator.spool import DiskSpool
@@ -26,6 +27,7 @@ from privacy.envelope import Envelope
 from privacy.errors import PrivacyError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.guarantee import calibrated
+from privacy.log.record import Entry
 from privacy.manifest import Manifest, Seat
 from privacy.secagg.replay import Replay
 from privacy.wire import Packet
@@ -46,7 +48,7 @@ class Office:
     """What all jobs share.
 
     send: queues bytes for a member. backlog: bytes queued for it that it has not acknowledged. now: the loop's
-    monotonic clock, seconds.
+    monotonic clock, seconds. defer: lets entries ride on the next commit of the coordinator's log.
     """
 
     config: CoordinatorConfig
@@ -57,6 +59,7 @@ class Office:
     send: Callable[[str, bytes], None]
     backlog: Callable[[str], int]
     now: Callable[[], float]
+    defer: Callable[[Sequence[Entry]], None]
 
 
 @dataclass(slots=True)
@@ -99,11 +102,14 @@ class Clerk:
         await asyncio.to_thread(office.store.set_job_state, job.id, "joining")
         dictionary = parse_dictionary(job.spec["schema"], "the job's schema")
         offered = self._manifest(dictionary, await self._members())
-        manifest = await self._enlist(offered)
+        postbook = Postbook(offered, office.defer)
+        manifest = await self._enlist(offered, postbook)
+        postbook.seated(manifest)
         spec = spec_of(manifest, dictionary)
         replay = await asyncio.to_thread(Replay, rounds(spec), len(manifest.seats))
         new_spool = partial(DiskSpool, office.config.state.dir)
-        desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool)
+        desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool,
+                    postbook.sent)  # fmt: skip
         self.session = JobSession(manifest, office.identity, office.presence, desk)
         office.counter.serve(job.id, manifest.purpose, self.session.receive)
         await asyncio.to_thread(self._note_event, "job-started", {"members": list(manifest.roster.members)})
@@ -124,7 +130,7 @@ class Clerk:
         await self._wait(lambda: all(office.presence.is_here(member.id, office.now()) for member in members), until)
         return members
 
-    async def _enlist(self, offered: Manifest) -> Manifest:
+    async def _enlist(self, offered: Manifest, postbook: Postbook) -> Manifest:
         office = self.office
         enlistment = Enlistment(offered)
 
@@ -137,10 +143,11 @@ class Clerk:
             return ""
 
         office.counter.serve(self.job.id, offered.purpose, take)
-        message = enlistment.offer(office.identity)
         here = [member for member in offered.roster.members if office.presence.is_here(member, office.now())]
-        for member in here:
-            office.send(member, message)
+        offers = enlistment.offer(office.identity, here)
+        for downlink in offers:
+            office.send(downlink.to, downlink.message)
+        postbook.sent(offers)
         until = office.now() + office.config.policy.join_wait_s
         await self._wait(lambda: not (enlistment.pending & set(here)), until)
         self.left_out = enlistment.left_out()

@@ -4,7 +4,7 @@ It decides for nobody: a bank's permit does. Theory: the offer is the manifest w
 is the same with fewer seats, so a member can check that nothing but the roster changed since it agreed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from privacy import messages as say
@@ -13,6 +13,7 @@ from privacy.errors import PeerError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.manifest import Manifest
 from privacy.roster import MIN_MEMBERS, Roster
+from privacy.secagg.downlink import Downlink
 from privacy.wire import Packet, encode_packet
 
 __all__ = ["Enlistment"]
@@ -29,11 +30,12 @@ class Enlistment:
     accepted: set[str] = field(default_factory=set)
     declined: dict[str, str] = field(default_factory=dict)
 
-    def offer(self, identity: IdentityKey) -> bytes:
-        """Return the packet to send to every member."""
+    def offer(self, identity: IdentityKey, members: Sequence[str]) -> list[Downlink]:
+        """Return what asks these members."""
         at = Address(self.offered.job, manifest_sha256=self.offered.sha256())
         envelope = sign_envelope(identity, COORDINATOR, EVERYONE, at, say.Offer(self.offered.encode()))
-        return encode_packet(Packet(envelope.raw))
+        packet = encode_packet(Packet(envelope.raw))
+        return [Downlink(member, packet, envelope) for member in members]
 
     def receive(self, envelope: Envelope) -> None:
         """Take a member's answer; anything but an accept or decline of this offer raises `PeerError`."""

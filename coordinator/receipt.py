@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.log_store import LogStore
+from privacy.arrival import signed_fields
 from privacy.envelope import Envelope
 from privacy.log.checkpoint import parse_checkpoint
 from privacy.log.receipt import Receipt
 from privacy.log.record import Entry
-from privacy.wire import decode_signed
 
 __all__ = ["Arrival", "ReceiptDesk", "arrival"]
 
@@ -66,13 +66,6 @@ class Arrival:
 
 def arrival(envelope: Envelope, size: int, purpose: str, refusal: str = "") -> Arrival:
     """Describe a message whose signature was checked; `refusal` is the code of the error that refused it."""
-    at = envelope.address
-    digests = {
-        "manifest_sha256": at.manifest_sha256,
-        "agreement_root": at.agreement_root,
-        "binding": at.binding,
-        "signature": decode_signed(envelope.raw).signature,
-    }
     return Arrival(
         msg_id=envelope.msg_id,
         sender=envelope.sender,
@@ -81,9 +74,9 @@ def arrival(envelope: Envelope, size: int, purpose: str, refusal: str = "") -> A
         payload_kind=f"secagg.{envelope.kind}",
         accepted=not refusal,
         reason=refusal,
-        job=at.job,
+        job=envelope.address.job,
         purpose=purpose,
-        signed=tuple((name, value.hex()) for name, value in digests.items() if value),
+        signed=tuple(signed_fields(envelope).items()),
     )
 
 

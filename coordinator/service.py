@@ -79,7 +79,8 @@ class _Service:
         self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
         self._office = Office(
-            config, keys.identity, store, self._counter, self._presence, self._hub.send, self._hub.backlog, loop.time
+            config, keys.identity, store, self._counter, self._presence, self._hub.send, self._hub.backlog, loop.time,
+            log.defer,
         )
 
     async def run(self) -> int:

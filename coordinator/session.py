@@ -7,7 +7,7 @@ good, which each bank's permit allows or not. Every way out is a final state wit
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class Desk:
 
     send: queues bytes for a member. note_round, note_event: write to the store, durable on return. now: the loop's
     monotonic clock in seconds. backlog: bytes that are queued for a member and that it has not acknowledged.
-    new_spool: makes the place where a sum's masked parts wait.
+    new_spool: makes the place where a sum's masked parts wait. sent: writes down what was just sent.
     """
 
     send: Callable[[str, bytes], None]
@@ -66,6 +66,7 @@ class Desk:
     now: Callable[[], float]
     backlog: Callable[[str], int] = lambda _member: 0
     new_spool: Callable[[], Spool] = MemorySpool
+    sent: Callable[[Sequence[Downlink]], None] = lambda _downlinks: None
 
 
 @dataclass(slots=True)
@@ -298,9 +299,10 @@ class JobSession:
             if member in self._banned or self._presence.is_lost(member, self._boots.get(member), now)
         )
 
-    def _send(self, downlinks: Iterable[Downlink]) -> None:
+    def _send(self, downlinks: Sequence[Downlink]) -> None:
         for downlink in downlinks:
             self._desk.send(downlink.to, downlink.message)
+        self._desk.sent(downlinks)
 
     def _survivors(self) -> tuple[str, ...]:
         return self.aggregator.sum.survivors if self.aggregator.sum else ()

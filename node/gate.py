@@ -4,8 +4,12 @@ Nothing else in `node/` may import a link. The gate makes no message, opens none
 log's store signs checkpoints. Theory: fail closed. A payload leaves only after its `egress.authorised` record is
 durable; when recording fails, the error goes to the caller and nothing is sent. Control frames (greetings,
 heartbeats, acknowledgements) are of bounded size and authorised in blocks. The coordinator's receipt proves that it
-wrote the same digest into its own log; what it proves is kept, and rides on the next commit, so a round costs a node
-at most two.
+wrote the same digest into its own log; what it proves is kept, and rides on the next commit.
+
+A round costs a node at most two commits, its upload's and its vote's (a third when somebody was lost and masks are
+revealed). The signature of a member that verified the sum comes later and holds two digests that all members know; as a
+frame of fixed size it leaves within a block that was authorised with a vote, and its own record rides on the next
+commit.
 """
 
 import asyncio
@@ -24,7 +28,11 @@ from privacy.outgoing import Outgoing
 
 __all__ = ["Gate", "GateSettings", "LinkEvents", "LinkFactory", "grpc_link"]
 
-FLUSH_S = 60.0
+FLUSH_S = 0.25
+SIGNATURE = "secagg.sum-signature"
+VOTE = "secagg.consent"
+SIGNATURE_FRAMES = 64
+SIGNATURE_BYTES = SIGNATURE_FRAMES * 1024
 REMEMBERED_MESSAGES = 10_000
 CONTROL_PURPOSE = "operations"
 
@@ -95,6 +103,7 @@ class Gate:
         self._store = store
         self._sent: dict[str, _Sent] = {}
         self._blocks = 0
+        self._signatures = ControlBlock(0, 0)
         self._seen = self._last_seen()
         self._link = make_link(self._authorise_control)
 
@@ -104,7 +113,7 @@ class Gate:
         return self._seen
 
     async def run(self) -> None:
-        """Keep the link up until cancelled; what a receipt proved becomes durable at the latest after a minute.
+        """Keep the link up until cancelled, and make what was deferred durable when it is due.
 
         Raises whatever ends the link, an `InputError` of the log among it.
         """
@@ -114,11 +123,11 @@ class Gate:
         finally:
             flusher.cancel()
 
-    async def send(self, outgoing: Outgoing) -> int:
+    async def send(self, outgoing: Outgoing) -> int | None:
         """Record the message, sync the record to disk, then hand the message to the link.
 
         Returns:
-            leaf index of the `egress.authorised` record.
+            leaf index of the `egress.authorised` record; None for a signature within an authorised block.
 
         Raises:
             InputError: `disk-full` or `log-unusable`; nothing was sent.
@@ -135,6 +144,12 @@ class Gate:
             round=outgoing.round,
             purpose=outgoing.purpose,
         )
+        index = await self._authorise(outgoing, sent)
+        self._remember(outgoing.msg_id, sent)
+        await self._link.send(outgoing.message)
+        return index
+
+    async def _authorise(self, outgoing: Outgoing, sent: _Sent) -> int | None:
         body = {
             **outgoing.record,
             "msg_id": outgoing.msg_id,
@@ -145,11 +160,17 @@ class Gate:
             "payload_sha256": sent.payload_sha256,
             "attempt": sent.attempts,
         }
-        (index,) = await self._store.record(
-            [Entry("egress.authorised", body, outgoing.purpose, outgoing.job, outgoing.round)]
-        )
-        self._remember(outgoing.msg_id, sent)
-        await self._link.send(outgoing.message)
+        entries = [Entry("egress.authorised", body, outgoing.purpose, outgoing.job, outgoing.round)]
+        left = self._signatures
+        if outgoing.kind == SIGNATURE and left.frames and sent.size <= left.size:
+            self._signatures = ControlBlock(left.frames - 1, left.size - sent.size)
+            self._store.defer(entries)
+            return None
+        if outgoing.kind == VOTE and not left.frames:
+            entries.append(self._block("control", SIGNATURE_FRAMES, SIGNATURE_BYTES))
+        index = (await self._store.record(entries))[0]
+        if len(entries) > 1:
+            self._signatures = ControlBlock(SIGNATURE_FRAMES, SIGNATURE_BYTES)
         return index
 
     def on_receipt(self, receipt: bytes) -> None:
@@ -210,18 +231,21 @@ class Gate:
 
     def _authorise_control(self) -> ControlBlock:
         settings = self._settings
+        # The link calls this once in thousands of frames and must not send before it is durable, so it blocks.
+        self._store.append([self._block("control", settings.control_frames, settings.control_bytes)])
+        return ControlBlock(settings.control_frames, settings.control_bytes)
+
+    def _block(self, kind: str, frames: int, size: int) -> Entry:
         body = {
-            "msg_id": f"control/{settings.boot.hex()}/{self._blocks}",
-            "to": settings.coordinator,
-            "bytes": settings.control_bytes,
-            "frames": settings.control_frames,
-            "payload_kind": "control",
+            "msg_id": f"{kind}/{self._settings.boot.hex()}/{self._blocks}",
+            "to": self._settings.coordinator,
+            "bytes": size,
+            "frames": frames,
+            "payload_kind": kind,
             "protection": "fixed-size",
         }
-        # The link calls this once in thousands of frames and must not send before it is durable, so it blocks.
-        self._store.append([Entry("egress.authorised", body, CONTROL_PURPOSE)])
         self._blocks += 1
-        return ControlBlock(settings.control_frames, settings.control_bytes)
+        return Entry("egress.authorised", body, CONTROL_PURPOSE)
 
     def _remember(self, msg_id: str, sent: _Sent) -> None:
         self._sent.pop(msg_id, None)
@@ -239,7 +263,7 @@ class Gate:
         while True:
             await asyncio.sleep(FLUSH_S)
             try:
-                await asyncio.to_thread(self._store.flush)
+                await asyncio.to_thread(self._store.flush_due)
             except InputError:
                 # What was deferred still waits; the next message to leave meets the same fault and reports it.
                 continue

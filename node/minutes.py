@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from privacy import messages as msg
+from privacy.arrival import arrival_body
 from privacy.envelope import Envelope
 from privacy.errors import InputError, VerificationError
 from privacy.log.record import Entry, Event
@@ -33,11 +34,13 @@ Place = tuple[int, int]
 class MinutesLog:
     """The part of the node's log that minutes are written to and read from.
 
-    defer: lets entries ride on the next commit. of_job: returns the events of a kind in a job, oldest first.
+    defer: lets entries ride on the next commit. of_job: returns the events of a kind in a job, oldest first. hold: told
+    whether a job runs, in which what is deferred may wait for the next message.
     """
 
     defer: Callable[[Sequence[Entry]], None]
     of_job: Callable[[str, str], Sequence[Event]]
+    hold: Callable[[bool], None] = lambda _in_job: None
 
 
 @dataclass(slots=True)
@@ -81,6 +84,18 @@ class Minutes:
             if event.body["payload_kind"] in _GIVING and "shares" in event.body:
                 given = [members_of(str(event.body[key]), seats) for key in ("shares", "seeds")]
                 self._job.give((_count(event, "epoch"), _count(event, "position")), *given)
+        self._log.hold(True)
+
+    def end(self) -> None:
+        """Close a job's minutes: this bank is out of it."""
+        self._job = None
+        self._log.hold(False)
+
+    def arrived(self, envelope: Envelope, size: int, purpose: str, refusal: str = "") -> None:
+        """Note a message of the coordinator's; refusal: the code of the error that refused it."""
+        body = arrival_body(envelope, size, refusal)
+        number = envelope.message.round if isinstance(envelope.message, msg.Open) else None
+        self._log.defer([Entry("ingress.received", body, purpose, envelope.address.job, number)])
 
     def assembled(self, roster: tuple[str, ...]) -> None:
         """Note the members of the epoch that begins."""

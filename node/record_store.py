@@ -33,6 +33,8 @@ from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusi
 
 __all__ = ["RecordStore", "StoreSettings", "load_log_key", "read_egress"]
 
+IDLE_PATIENCE_US = 1_000_000
+JOB_PATIENCE_US = 10_000_000
 _READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 10000")
 
 
@@ -72,6 +74,7 @@ class RecordStore:
         self._settings = settings
         self._path = settings.directory / "log.db"
         self._broken: InputError | None = None
+        self._in_job = False
         self._mark = MarkFile(settings.directory / "log.mark", settings.author.origin)
         try:
             self._database = self._connect(PRAGMAS)
@@ -129,8 +132,22 @@ class RecordStore:
 
     def flush(self) -> None:
         """Make what was deferred durable; raises what `append` raises."""
+        self._flush(0)
+
+    def flush_due(self) -> None:
+        """Make durable what was deferred a second ago, or ten while a job runs; raises what `append` raises.
+
+        In a job the next message to leave commits it anyhow, and a round's commits are counted.
+        """
+        self._flush(JOB_PATIENCE_US if self._in_job else IDLE_PATIENCE_US)
+
+    def hold(self, in_job: bool) -> None:
+        """Say whether a job runs, for `flush_due`."""
+        self._in_job = in_job
+
+    def _flush(self, older_than_us: int) -> None:
         try:
-            self._appender.flush()
+            self._appender.flush(older_than_us)
         except sqlite3.Error as error:
             raise _fault(self._path, error) from error
 

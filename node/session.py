@@ -39,7 +39,7 @@ _REMEMBERED = 64
 class Exit(Protocol):
     """The part of the gate that a session uses."""
 
-    async def send(self, outgoing: Outgoing) -> int:
+    async def send(self, outgoing: Outgoing) -> int | None:
         """Record, sync, send."""
         ...
 
@@ -81,25 +81,37 @@ class Session:
         self._offers: dict[str, Manifest] = {}
         self._seat: Seat | None = None
         self._over: set[str] = set()
+        self._purposes: dict[str, str] = {}
         self._taken: deque[bytes] = deque(maxlen=_REMEMBERED)
 
     async def take(self, raw: bytes) -> None:
         """Handle one message; only a fault of this node's own disk or code raises."""
-        job = ""
         try:
             packet = decode_packet(raw)
             envelope = self._open(packet)
-            job = envelope.address.job
-            if envelope.raw in self._taken:
-                return  # the same message again changes nothing
-            self._taken.append(envelope.raw)
+        except (PeerError, VerificationError) as error:
+            await self._stop("", error)
+            return
+        if envelope.raw in self._taken:
+            self._arrived(envelope, len(raw), "duplicate")
+            return  # the same message again changes nothing
+        self._taken.append(envelope.raw)
+        try:
             await self._handle(envelope, packet)
         except MisuseError:
             raise
-        except (PeerError, RefusalError, VerificationError) as error:
-            await self._stop(job, error)
-        except RiskError as error:
-            await self._stop(job, PeerError(error.code, error.message))
+        except (PeerError, RefusalError, VerificationError, RiskError) as error:
+            self._arrived(envelope, len(raw), error.code)
+            stated = PeerError(error.code, error.message) if isinstance(error, RiskError) else error
+            await self._stop(envelope.address.job, stated)
+        else:
+            self._arrived(envelope, len(raw))
+
+    def _arrived(self, envelope: Envelope, size: int, refusal: str = "") -> None:
+        """Write a job's message down; what the gate takes (receipts, checkpoints) is no job's."""
+        job = envelope.address.job
+        if job and not isinstance(envelope.message, msg.Receipt):
+            self._bank.minutes.arrived(envelope, size, self._purposes.get(job, "operations"), refusal)
 
     async def forget(self, reason: str) -> None:
         """Drop the running job: the session that it ran in is gone; a coordinator that lives may call again.
@@ -247,6 +259,7 @@ class Session:
     def _manifest(self, envelope: Envelope, raw: bytes) -> Manifest:
         manifest = decode_manifest(raw)
         envelope.expect(Address(manifest.job, manifest_sha256=manifest.sha256()), self._bank.rules.own)
+        self._purposes[manifest.job] = manifest.purpose
         return manifest
 
     # -- ending ------------------------------------------------------------------------------------------------------
@@ -278,6 +291,7 @@ class Session:
         """Write how the job ended here, and be free for the next one."""
         self._seat = None
         await asyncio.to_thread(self._bank.write, how, seat)
+        self._bank.minutes.end()
         seat.close()
 
     # -- small parts -------------------------------------------------------------------------------------------------

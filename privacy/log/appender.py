@@ -47,6 +47,7 @@ class _Work:
 
 @dataclass(slots=True)
 class _Waiting:
+    since_us: int | None = None
     work: list[_Work] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     receipts: list[tuple[str, bytes]] = field(default_factory=list)
@@ -110,15 +111,17 @@ class Appender:
         for entry in entries:
             check_entry(self._journal.author, entry)
         with self._queue_lock:
+            if self._waiting.since_us is None:
+                self._waiting.since_us = self._surroundings.clock().mono_us
             self._waiting.entries.extend(entries)
             self._waiting.receipts.extend(receipts)
             self._waiting.cosignatures.extend(cosignatures)
 
-    def flush(self) -> None:
-        """Write what was deferred, if anything."""
+    def flush(self, older_than_us: int = 0) -> None:
+        """Write what was deferred, if anything; with an age, only if something waits that long already."""
         with self._queue_lock:
-            waits = bool(self._waiting.entries or self._waiting.receipts or self._waiting.cosignatures)
-        if waits:
+            since = self._waiting.since_us
+        if since is not None and self._surroundings.clock().mono_us - since >= older_than_us:
             self.append(())
 
     def _commit(self) -> None:
@@ -155,6 +158,7 @@ class Appender:
         with self._queue_lock:
             # What was deferred keeps waiting; the failure itself is recorded as soon as an append succeeds again.
             alarm = [] if _DISK_ALARM in taken.entries else [_DISK_ALARM]
+            self._waiting.since_us = taken.since_us or self._surroundings.clock().mono_us
             self._waiting.entries[:0] = [*taken.entries, *alarm]
             self._waiting.receipts[:0] = taken.receipts
             self._waiting.cosignatures[:0] = taken.cosignatures

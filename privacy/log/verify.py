@@ -254,9 +254,10 @@ class _Walk:
     def _identify(self, event: Event) -> None:
         body, finding = event.body, self.found[7]
         if event.kind == "egress.authorised":
-            name = _short("out", body["msg_id"], body.get("attempt", 1))
+            name = _short("out", body["msg_id"], body.get("part", ""), body["to"], body.get("attempt", 1))
         elif event.kind == "ingress.received" and body["accepted"]:
-            name = _short("in", body["msg_id"], body["from"])
+            # A process that comes back is shown again what the one before it took.
+            name = _short("in", body["msg_id"], body.get("part", ""), body["from"], event.boot)
         else:
             if event.kind == "egress.result" and isinstance(body["peer"], Mapping):
                 peer = body["peer"]

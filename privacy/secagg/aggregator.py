@@ -396,4 +396,4 @@ class Aggregator:
         to = recipient or (members[0] if len(members) == 1 else EVERYONE)
         envelope = sign_envelope(self._identity, COORDINATOR, to, at, message)
         raw = encode_packet(Packet(envelope.raw, attachments, vector))
-        return [Downlink(member, raw, envelope.kind) for member in members]
+        return [Downlink(member, raw, envelope) for member in members]

@@ -7,17 +7,31 @@ whoever was away can be shown it later.
 from dataclasses import dataclass
 
 from privacy import messages as say
+from privacy.envelope import Envelope
 
-__all__ = ["Downlink", "OpenedRound"]
+__all__ = ["Downlink", "OpenedRound", "part_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Downlink:
-    """One packet for one member; broadcasts share the same bytes."""
+    """One packet for one member; broadcasts share the same bytes. sent: the signed message in it."""
 
     to: str
     message: bytes
-    kind: str
+    sent: Envelope
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of the message."""
+        return self.sent.kind
+
+
+def part_of(envelope: Envelope) -> str:
+    """Return whose masked part a message shows, empty for one that shows none.
+
+    The parts of one sum go out under one message id; with this beside it, the pair is unique.
+    """
+    return envelope.message.owner if isinstance(envelope.message, say.CheckPart) else ""
 
 
 @dataclass(frozen=True, slots=True)

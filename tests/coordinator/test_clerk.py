@@ -15,6 +15,7 @@ from coordinator.clerk import Clerk, Office
 from coordinator.counter import Counter
 from coordinator.store import Job, Member, Store
 from privacy.envelope import COORDINATOR
+from privacy.log.record import Entry
 from tests.coordinator.operator import make_operator
 from tests.network import CODE, Network, Node
 from tests.privacy.table import identity_of
@@ -62,6 +63,7 @@ class Desk:
         self.settings = config.load(make_operator(folder / "operator").config)
         self.settings.state.dir.mkdir(exist_ok=True)
         self.network = Network.of(folder / "banks", count, **permit)
+        self.entries: list[Entry] = []
         self.store = Store(self.settings.storage.url)
         for serial, name in enumerate(self.network.names, start=1):
             self.store.add_member(Member(name, identity_of(name).public.hex(), serial))
@@ -101,7 +103,7 @@ class Desk:
         network.arrive = lambda node, message: counter.take(node.name, message)  # type: ignore[method-assign]
         network.presence.lost_after_s = policy.lost_after_s
         return Office(self.settings, identity_of(COORDINATOR), self.store, counter, network.presence, carry,
-                      lambda _member: 0, network.now)  # fmt: skip
+                      lambda _member: 0, network.now, self.entries.extend)  # fmt: skip
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ def test_the_offer_is_the_manifest_signed_for_everyone() -> None:
     call = enlistment(5)
 
     envelope = open_envelope(
-        decode_packet(call.offer(identity_of(COORDINATOR))).signed, lambda n: identity_of(n).public
+        decode_packet(call.offer(identity_of(COORDINATOR), ["bank-000"])[0].message).signed,
+        lambda n: identity_of(n).public,
     )
 
     assert isinstance(envelope.message, say.Offer)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node.gate import Gate, GateSettings
+from node.gate import SIGNATURE_BYTES, SIGNATURE_FRAMES, Gate, GateSettings
 from node.link import ControlBlock
 from node.record_store import RecordStore
 from privacy.errors import InputError, MisuseError, VerificationError
@@ -110,8 +110,8 @@ def message(number: int, **record: object) -> Outgoing:
     )
 
 
-def send(room: Room, *outgoing: Outgoing) -> list[int]:
-    async def run() -> list[int]:
+def send(room: Room, *outgoing: Outgoing) -> list[int | None]:
+    async def run() -> list[int | None]:
         return [await room.gate.send(each) for each in outgoing]
 
     return asyncio.run(run())
@@ -139,6 +139,42 @@ def test_a_vote_carries_its_cohort(room: Room) -> None:
     send(room, message(1, position=4, ask_sha256="cd" * 32, cohort_sha256="ef" * 32, cohort="11011"))
     body = room.recorded("egress.authorised")[0].body
     assert (body["cohort"], body["cohort_sha256"]) == ("11011", "ef" * 32)
+
+
+def commits(room: Room) -> int:
+    return int(room.store._database.execute("SELECT count(*) FROM checkpoint").fetchone()[0])
+
+
+def of_kind(kind: str, number: int) -> Outgoing:
+    outgoing = message(number)
+    return replace(outgoing, kind=kind, msg_id=outgoing.msg_id.replace("upload", kind.removeprefix("secagg.")))
+
+
+def test_a_round_costs_two_commits_also_for_a_member_that_verifies(room: Room) -> None:
+    kinds = ("secagg.upload", "secagg.consent", "secagg.sum-signature")
+    before = commits(room)
+    for number in range(1, 11):
+        send(room, *(of_kind(kind, number) for kind in kinds))
+    assert commits(room) == before + 20
+    room.store.flush()
+    recorded = [event for event in room.recorded("egress.authorised") if event.body["payload_kind"] in kinds]
+    assert [event.body["payload_kind"] for event in recorded] == [*kinds] * 10
+    assert [event.body["bytes"] for event in recorded] == [len(sent) for sent in room.link.sent]
+    blocks = [event for event in room.recorded("egress.authorised") if event.body["payload_kind"] == "control"]
+    assert blocks[-1].body["frames"] == SIGNATURE_FRAMES
+
+
+def test_a_signature_without_room_in_a_block_is_recorded_durably_first(room: Room) -> None:
+    before = commits(room)
+    send(room, of_kind("secagg.sum-signature", 1))
+    assert commits(room) == before + 1
+    send(room, of_kind("secagg.consent", 2))
+    large = replace(of_kind("secagg.sum-signature", 3), message=bytes(SIGNATURE_BYTES + 1))
+    send(room, large)
+    assert commits(room) == before + 3
+    for number in range(SIGNATURE_FRAMES + 2):
+        send(room, of_kind("secagg.sum-signature", 100 + number))
+    assert commits(room) == before + 5
 
 
 def test_nothing_leaves_when_recording_fails(room: Room) -> None:

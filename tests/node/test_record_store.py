@@ -318,3 +318,19 @@ def test_the_clock_is_the_callers(tmp_path: Path) -> None:
     assert store.events(0, 1)[0].utc_us == 1_800_000_000_000_000
     assert clock() == Instant(1_800_000_000_000_000, clock.mono_us)
     store.close()
+
+
+def test_what_was_deferred_is_durable_after_a_second_or_ten_in_a_job(tmp_path: Path) -> None:
+    clock = HandClock()
+    store = opened(tmp_path, clock)
+    for in_job, least_us in ((False, 1_000_000), (True, 10_000_000)):
+        store.hold(in_job)
+        size = len(store.events(0, 99))
+        store.defer([egress(1)])
+        clock.pass_us(least_us - 1)
+        store.flush_due()
+        assert len(store.events(0, 99)) == size
+        clock.pass_us(1)
+        store.flush_due()
+        assert len(store.events(0, 99)) == size + 1
+    store.close()

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import numpy as np
 
 from privacy import messages as say
-from privacy.envelope import COORDINATOR, Envelope
+from privacy.envelope import COORDINATOR, Envelope, open_envelope
 from privacy.field import Plan
 from privacy.outgoing import Outgoing
 from privacy.secagg.cohort import check_cohort_size, check_vote
@@ -184,7 +184,9 @@ def parted_network() -> None:
 
 def table_downlinks(closes: dict[str, Packet]) -> list[Downlink]:
     """Return packets as what goes down to members."""
-    return [Downlink(name, encode_packet(each), "close") for name, each in closes.items()]
+    opened = {name: open_envelope(each.signed, lambda sender: identity_of(sender).public)
+              for name, each in closes.items()}  # fmt: skip
+    return [Downlink(name, encode_packet(each), opened[name]) for name, each in closes.items()]
 
 
 def _keys(table: Bench, name: str) -> PositionKeys:

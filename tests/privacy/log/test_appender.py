@@ -97,3 +97,24 @@ def test_a_full_disk_leaves_a_valid_log_that_goes_on_at_the_next_place() -> None
     assert [event.round for event in later].count(50) == 1
     assert log.database.execute("SELECT msg_id FROM receipt").fetchall() == [("m50",)]
     assert not verify_log(log.source(receipts=None)).has("failed")
+
+
+def test_what_waits_is_written_once_it_is_old_enough_and_nothing_otherwise() -> None:
+    log = MemoryLog()
+    log.appender.flush(older_than_us=1_000_000)
+    log.appender.defer([egress(1)])
+    log.clock.pass_us(999_999)
+    log.appender.defer([egress(2)])
+    log.appender.flush(older_than_us=1_000_000)
+    assert kinds(log) == []
+    log.clock.pass_us(1)
+    log.appender.flush(older_than_us=1_000_000)
+    assert kinds(log) == ["egress.authorised"] * 2
+    log.clock.pass_us(5_000_000)
+    log.appender.flush(older_than_us=1_000_000)
+    assert len(log.marks) == 1
+    log.appender.defer([egress(3)])
+    log.append(egress(4))
+    log.clock.pass_us(5_000_000)
+    log.appender.flush(older_than_us=1_000_000)
+    assert len(log.marks) == 2
