@@ -5,7 +5,9 @@
     creditmesh-audit diff OLD NEW [LOG]               whether two checkpoints belong to one history
     creditmesh-audit reconcile NODE COORDINATOR       what one side sent against what the other received
     creditmesh-audit secagg-check LOG...              over all banks' logs, that no mask came off
+    creditmesh-audit epsilon LOG                      the privacy budget, recomputed
     creditmesh-audit export FORMAT LOG --out PATH     jsonl, csv, html or tiles, with a manifest
+    creditmesh-audit report LOG... --out FILE         an auditor's 22 questions, answered as one page
 
 The tool reads files and prints; it needs `cryptography` alone, talks to no network and changes no log. Exit codes: 0
 all that was checked holds, 1 failed or tampered, 2 usage or bad input, 3 incomplete, 4 rolled back. A step that was
@@ -18,9 +20,11 @@ import sys
 from collections.abc import Sequence
 
 from audit.diff_command import add_diff
+from audit.epsilon_command import add_epsilon
 from audit.export_command import add_export
 from audit.prove_command import add_prove
 from audit.reconcile_command import add_reconcile
+from audit.report import add_report
 from audit.screen import FAILED, INCOMPLETE, INTERRUPTED, ROLLED_BACK, USAGE, complain
 from audit.secagg_command import add_secagg
 from audit.verify_command import add_verify
@@ -28,7 +32,7 @@ from privacy.errors import PrivacyError, VerificationError
 
 __all__ = ["main"]
 
-COMMANDS = (add_verify, add_prove, add_diff, add_reconcile, add_secagg, add_export)
+COMMANDS = (add_verify, add_prove, add_diff, add_reconcile, add_secagg, add_epsilon, add_export, add_report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
