@@ -1,0 +1,213 @@
+"""Questions 4 and 5: what privacy was spent on a data set, under which accountant, and whether the cap held.
+
+Theory: a `dp.spend` record holds what its cost follows from, so epsilon is recomputed here by `privacy.accountant` and
+compared with what the bank wrote down; the cap is compared with what was written down. That noise of that size was
+really drawn is the node's claim. Sums without noise have no epsilon at all, which is said instead of a figure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
+from audit.report_drawing import Steps
+from audit.report_read import Account, Scene, text_of
+from audit.report_say import Say, counted, same, shown
+from audit.report_texts import Words, nothing_recorded
+from privacy.accountant import PrivacyEvent, epsilon_of_jobs, event_from_body
+from privacy.errors import PrivacyError
+from privacy.log.record import Event
+
+__all__ = ["Budget"]
+
+MOST_PICTURES = 6
+MOST_POINTS = 600
+TOLERANCE = 1e-6
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What one data set of one log spent, as its records say."""
+
+    last: Event
+    points: list[tuple[int, float]] = field(default_factory=list)
+    jobs: dict[str, dict[PrivacyEvent, int]] = field(default_factory=dict)
+    fault: str = ""
+    exceeded: Event | None = None
+    after: int = 0
+    records: int = 0
+    first: int = 0
+
+    def add(self, event: Event) -> None:
+        """Take one record of the data set."""
+        total, cap = Decimal(text_of(event, "eps_total")), Decimal(text_of(event, "cap"))
+        self.records += 1
+        self.last = event
+        if len(self.points) < MOST_POINTS:
+            self.points.append((event.utc_us, float(total)))
+        else:
+            self.points[-1] = (event.utc_us, float(total))
+        if self.exceeded is not None:
+            self.after += 1
+        elif total > cap:
+            self.exceeded = event
+        try:
+            spent = event_from_body(event.body)
+        except PrivacyError as error:
+            self.fault = self.fault or error.message
+            return
+        job = self.jobs.setdefault(event.job, {})
+        alone = replace(spent, count=1)
+        job[alone] = job.get(alone, 0) + spent.count
+
+    def recomputed(self) -> float | None:
+        """Return epsilon over all jobs as the accountant has it, None when a record does not say enough."""
+        if self.fault:
+            return None
+        jobs = {
+            job: [replace(event, count=count) for event, count in events.items()] for job, events in self.jobs.items()
+        }
+        try:
+            return epsilon_of_jobs(jobs, text_of(self.last, "delta"))
+        except (PrivacyError, OverflowError):
+            return None
+
+
+@dataclass(slots=True)
+class Budget:
+    """Questions 4 and 5 over the same records."""
+
+    per_log: int
+    kinds: frozenset[str] = frozenset({"dp.spend", "alarm.raised", "job.decided"})
+    spent: dict[tuple[int, str], _Spent] = field(default_factory=dict)
+    alarms: Kept = field(init=False)
+    exact: int = 0
+    noisy: int = 0
+
+    def __post_init__(self) -> None:
+        self.alarms = Kept(self.per_log)
+
+    def take(self, account: Account, event: Event) -> None:
+        """Add a record of spending, an alarm of class budget, or count an accepted job."""
+        if event.kind == "dp.spend":
+            name = (account.number, text_of(event, "dataset"))
+            if name not in self.spent:
+                self.spent[name] = _Spent(event, first=event.seq)
+            self.spent[name].add(event)
+        elif event.kind == "alarm.raised":
+            if event.body["class"] == "budget":
+                proof = Proof(account.number, event.seq, event.seq)
+                self.alarms.add(account.number, (Moment(event.utc_us), Value(text_of(event, "evidence")), proof))
+        elif event.body["decision"] == "accepted":
+            self.noisy += "dp" in event.body
+            self.exact += "dp" not in event.body
+
+    def answers(self, scene: Scene) -> Iterator[Answer]:
+        """Answer questions 4 and 5."""
+        if self.spent:
+            yield self._spending()
+        else:
+            yield Answer(4, "none", (nothing_recorded("dp.spend"), *self._exact()))
+        if self.spent or self.alarms.total:
+            yield self._limits()
+        else:
+            yield Answer(5, "none", (nothing_recorded("dp.spend", "alarm.raised"), *self._exact()))
+
+    def _exact(self) -> tuple[Say, ...]:
+        if not self.exact:
+            return ()
+        return (
+            Say(
+                f"{counted(self.exact, 'accepted job')} named no noise: such sums are exact, no ε is promised "
+                "for them, "
+                "and what protects them is the cohort (question 11).",
+                f"有 {self.exact:,} 项已批准作业未约定噪声：其聚合结果为精确值，不提供 ε 保证，"
+                "其保护依赖参与机构数（见问题 11）。",
+            ),
+        )
+
+    def _spending(self) -> Answer:
+        rows, differing = [], 0
+        for (log, dataset), spent in sorted(self.spent.items()):
+            row, same_figure = self._row(log, dataset, spent)
+            rows.append(row)
+            differing += not same_figure
+        first = Say(
+            f"{counted(len(rows), 'data set')} spent privacy; the recomputed ε "
+            + ("equals the recorded one for all." if not differing else f"differs or is unknown for {differing:,}."),
+            f"共 {len(rows):,} 个数据集消耗了隐私预算；"
+            + ("复算的 ε 与登记值全部一致。" if not differing else f"其中 {differing:,} 个的复算值不一致或无法复算。"),
+        )
+        columns = [Words.dataset, Words.unit, Words.mechanism, Words.accountant, Words.delta]
+        columns = [*columns, Words.eps_logged, Words.eps_recomputed, Words.cap, Words.records]
+        table = Table(Words.spending, columns, rows[: self.per_log], len(rows), "dp.spend")
+        status: Status = "attention" if differing else "clear"
+        return Answer(4, status, (first, *self._exact()), (table,), tuple(self._pictures()))
+
+    def _row(self, log: int, dataset: str, spent: _Spent) -> tuple[Row, bool]:
+        last = spent.last
+        figure, logged = spent.recomputed(), float(Decimal(text_of(last, "eps_total")))
+        agrees = figure is not None and abs(figure - logged) <= TOLERANCE * max(1.0, abs(figure))
+        word = Words.not_recomputed if figure is None else same(f"{figure:.6g}")
+        mechanism = f"{last.body['mechanism']}, {last.body['sampling']}, {last.body['neighbouring']}"
+        row: Row = (
+            Value(dataset),
+            Value(text_of(last, "unit")),
+            Value(mechanism),
+            Value(text_of(last, "accountant")),
+            Value(text_of(last, "delta")),
+            Value(text_of(last, "eps_total")),
+            Flag("clear" if agrees else "attention", word),
+            Value(text_of(last, "cap")),
+            spent.records,
+            Proof(log, spent.first, last.seq),
+        )
+        return row, agrees
+
+    def _pictures(self) -> Iterator[Picture]:
+        for (_, dataset), spent in sorted(self.spent.items())[:MOST_PICTURES]:
+            cap = float(Decimal(text_of(spent.last, "cap")))
+            caption = Say(
+                f"ε spent on {shown(dataset)}, against its cap", f"数据集 {shown(dataset)} 的 ε 累计消耗与上限"
+            )
+            drawn = cap if cap != float("inf") else None
+            points = tuple((moment, figure) for moment, figure in spent.points if figure != float("inf"))
+            if points:
+                yield Picture(caption, Steps(points, drawn, same("ε"), Say(f"cap {cap:g}", f"上限 {cap:g}")))
+
+    def _limits(self) -> Answer:
+        rows: list[Row] = []
+        going_on = 0
+        for (log, dataset), spent in sorted(self.spent.items()):
+            if spent.exceeded is None:
+                continue
+            going_on += spent.after > 0
+            event = spent.exceeded
+            word = Words.went_on if spent.after else Words.stopped
+            flag = Flag("attention" if spent.after else "clear", word)
+            total, cap = Value(text_of(event, "eps_total")), Value(text_of(event, "cap"))
+            proof = Proof(log, event.seq, event.seq)
+            rows.append((Moment(event.utc_us), Value(dataset), total, cap, spent.after, flag, proof))
+        first = self._verdict(len(rows), going_on)
+        columns = [Words.time, Words.dataset, Words.eps_logged, Words.cap, Words.later_records, Words.outcome]
+        tables = [Table(Words.exceeded, columns, rows[: self.per_log], len(rows), "dp.spend")] if rows else []
+        if self.alarms.total:
+            columns = [Words.time, Words.evidence]
+            tables.append(Table(Words.budget_alarms, columns, self.alarms.rows, self.alarms.total, "alarm.raised"))
+        return Answer(5, "attention" if rows else "clear", (first, *self._exact()), tuple(tables))
+
+    def _verdict(self, exceeded: int, going_on: int) -> Say:
+        alarms = self.alarms.total
+        if exceeded:
+            return Say(
+                f"Yes: the cap was exceeded on {counted(exceeded, 'data set')}; spending went on afterwards on "
+                f"{going_on:,}. {counted(alarms, 'alarm')} of class budget.",
+                f"是。共有 {exceeded:,} 个数据集突破上限，其中 {going_on:,} 个在突破后仍继续消耗；预算类告警 "
+                f"{alarms:,} 条。",
+            )
+        if alarms:
+            return Say(
+                f"No record exceeds its cap; {counted(alarms, 'alarm')} of class budget shows where work was stopped.",
+                f"没有记录突破上限；预算类告警 {alarms:,} 条，表明相关作业已被拦停。",
+            )
+        return Say("No: no record exceeds its cap.", "否。没有任何记录突破上限。")

@@ -1,0 +1,258 @@
+"""Questions 10 and 11: how payloads were protected, and over how many banks sums were opened.
+
+Theory: that a payload was masked is the node's own statement in the record that it made before sending. Masks stay on
+while, for each position and each member k, the logs never show t shares of k's self seed together with one of its pair
+seeds, nor one log both; that rule is worked out over all given banks' logs. Logs that collude can lie together.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Table, Value
+from audit.report_drawing import Columns
+from audit.report_egress import is_block
+from audit.report_read import Account, Scene, count_of, text_of
+from audit.report_say import Say, counted, same
+from audit.report_texts import Words, nothing_recorded
+from privacy.log.record import Event
+
+__all__ = ["Cohort", "Protection"]
+
+MASKED_KINDS = {"secagg.upload"}
+MASKED = "masked"
+_OPEN = {"plain", "clear", "none", "plaintext"}
+_CONSENT = "secagg.consent"
+
+
+@dataclass(slots=True)
+class _Kind:
+    messages: int = 0
+    size: int = 0
+    first: int = -1
+    last: int = 0
+
+
+@dataclass(slots=True)
+class _Given:
+    """What all logs gave in one position about one member: who gave a share, who a pair seed, and one such record."""
+
+    shares: set[int] = field(default_factory=set)
+    seeds: set[int] = field(default_factory=set)
+    where: tuple[int, int] = (0, 0)
+
+
+@dataclass(slots=True)
+class Protection:
+    """Question 10: kinds and protections of all payloads, and the rule about shares across the logs."""
+
+    per_log: int
+    kinds: frozenset[str] = frozenset({"egress.authorised"})
+    groups: dict[tuple[int, str, str], _Kind] = field(default_factory=dict)
+    bare: Kept = field(init=False)
+    given: dict[tuple[str, int, int, int], _Given] = field(default_factory=dict)
+    seats: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    uploads: int = 0
+
+    def __post_init__(self) -> None:
+        self.bare = Kept(self.per_log)
+
+    def take(self, account: Account, event: Event) -> None:
+        """Add one payload of a bank, with what it gave away."""
+        if account.is_coordinator or is_block(event):
+            return
+        kind, protection = text_of(event, "payload_kind"), text_of(event, "protection")
+        group = self.groups.setdefault((account.number, kind, protection), _Kind())
+        group.first = event.seq if group.first < 0 else group.first
+        group.messages, group.size, group.last = group.messages + 1, group.size + count_of(event, "bytes"), event.seq
+        self.uploads += kind in MASKED_KINDS
+        if (kind in MASKED_KINDS and protection != MASKED) or protection.lower() in _OPEN:
+            proof = Proof(account.number, event.seq, event.seq)
+            size = count_of(event, "bytes")
+            row = (Moment(event.utc_us), Value(event.job), Value(kind), Value(protection), size, proof)
+            self.bare.add(account.number, row)
+        if "shares" in event.body or "seeds" in event.body:
+            self._give(account, event)
+
+    def answers(self, scene: Scene) -> Iterator[Answer]:
+        """Answer question 10."""
+        if not self.groups:
+            yield Answer(10, "none", (nothing_recorded("egress.authorised"),))
+            return
+        broken, short = self._broken()
+        sentences = (self._masked(), self._rule(scene, len(broken), short))
+        rows = [
+            (Value(kind), Value(protection), each.messages, each.size, Proof(log, each.first, each.last))
+            for (log, kind, protection), each in sorted(self.groups.items())
+        ]
+        columns = [Words.kind, Words.protection, Words.messages, Words.bytes]
+        tables = [Table(Words.protections, columns, rows[: 2 * self.per_log], len(rows), "egress.authorised")]
+        if self.bare.total:
+            columns = [Words.time, Words.job, Words.kind, Words.protection, Words.bytes]
+            tables.append(Table(Words.unmasked, columns, self.bare.rows, self.bare.total, "egress.authorised"))
+        if broken:
+            columns = [Words.job, Words.epoch, Words.position, Words.seat, Words.shares, Words.seeds]
+            tables.append(Table(Words.broken_rule, columns, broken[: self.per_log], len(broken)))
+        faulty = self.bare.total or broken
+        yield Answer(10, "attention" if faulty else "clear" if self.given else "partial", sentences, tuple(tables))
+
+    def _masked(self) -> Say:
+        bare = self.bare.total
+        if bare:
+            return Say(
+                f"{counted(bare, 'payload')} left without a mask although the kind calls for one.",
+                f"有 {bare:,} 份应带掩码的报文在未加掩码的情况下外发。",
+            )
+        return Say(
+            f"Each of the {counted(self.uploads, 'recorded part')} of a sum left masked; the other payloads are keys, "
+            "votes and signatures.",
+            f"已登记的 {self.uploads:,} 份聚合分量全部带掩码外发；其余报文为密钥、表决与签名。",
+        )
+
+    def _rule(self, scene: Scene, broken: int, short: int) -> Say:
+        logs = len(scene.banks)
+        if not self.given:
+            return Say(
+                "The records do not say which shares of keys the banks gave, so the rule about both halves of a "
+                "member's masks could not be worked out.",
+                "日志未记载各行提供了哪些密钥份额，无法核验“不同时出现两类份额”规则。",
+            )
+        if broken:
+            return Say(
+                f"{counted(broken, 'case')} in which the logs show enough shares to take a member's mask off.",
+                f"发现 {broken:,} 处：日志合在一起足以解除某成员的掩码。",
+            )
+        fewer = f" {short:,} positions are known from fewer logs than took part." if short else ""
+        less = f"其中 {short:,} 个环节所提供的日志少于参与机构数。" if short else ""
+        return Say(
+            f"Over {counted(logs, 'bank log')}, no member's self-seed shares reach the threshold together with one of "
+            f"its pair seeds, and no log shows both.{fewer}",
+            f"就所提供的 {logs:,} 份银行日志而言，"
+            f"未出现任一成员的自掩码份额达到门限且同时出现其成对种子的情形，也没有单份日志同时给出两者。{less}",
+        )
+
+    def _give(self, account: Account, event: Event) -> None:
+        place = (event.job, int(str(event.body.get("epoch", 0))), int(str(event.body.get("position", 0))))
+        shares, seeds = str(event.body.get("shares", "")), str(event.body.get("seeds", ""))
+        self.seats[place] = max(self.seats.get(place, 0), len(shares), len(seeds))
+        for seat in range(max(len(shares), len(seeds))):
+            given = self.given.setdefault((*place, seat), _Given(where=(account.number, event.seq)))
+            if shares[seat : seat + 1] == "1":
+                given.shares.add(account.number)
+            if seeds[seat : seat + 1] == "1":
+                given.seeds.add(account.number)
+
+    def _broken(self) -> tuple[list[Row], int]:
+        """Return what breaks the rule, and in how many positions logs are missing."""
+        rows: list[Row] = []
+        for (job, epoch, position, seat), given in sorted(self.given.items()):
+            threshold = 2 * self.seats[job, epoch, position] // 3 + 1
+            both = given.shares & given.seeds
+            if both or (given.seeds and len(given.shares) >= threshold):
+                log, seq = given.where
+                counts = (len(given.shares), len(given.seeds))
+                rows.append((Value(job), epoch, position, seat + 1, *counts, Proof(log, seq, seq)))
+        logs: dict[tuple[str, int, int], set[int]] = {}
+        for (job, epoch, position, _), given in self.given.items():
+            logs.setdefault((job, epoch, position), set()).update(given.shares | given.seeds)
+        return rows, sum(len(seen) < self.seats[place] for place, seen in logs.items())
+
+
+@dataclass(slots=True)
+class Cohort:
+    """Question 11: survivors of every opened sum; before a sum opens, the cohorts that the bank voted for."""
+
+    per_log: int
+    kinds: frozenset[str] = frozenset({"secagg.round", "job.decided", "egress.authorised"})
+    floors: dict[tuple[int, str], int] = field(default_factory=dict)
+    opened: Counter[int] = field(default_factory=Counter)
+    voted: Counter[int] = field(default_factory=Counter)
+    dropped: Kept = field(init=False)
+    below: Kept = field(init=False)
+    sums: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    smallest: tuple[int, Row] | None = None
+
+    def __post_init__(self) -> None:
+        self.dropped, self.below = Kept(self.per_log), Kept(self.per_log)
+
+    def take(self, account: Account, event: Event) -> None:
+        """Add a decision's floor, an opened sum, or a vote."""
+        if event.kind == "job.decided":
+            self.floors[account.number, text_of(event, "job")] = count_of(event, "min_cohort")
+        elif event.kind == "secagg.round":
+            bits = text_of(event, "survivors")
+            place = (event.job, int(str(event.body.get("epoch", 0))), count_of(event, "position"))
+            if place not in self.sums:
+                self.opened[bits.count("1")] += 1
+            self.sums[place] = min(bits.count("1"), self.sums.get(place, len(bits)))
+            self._note(account, event, bits, text_of(event, "dropouts"))
+        elif event.body.get("payload_kind") == _CONSENT and "cohort" in event.body:
+            bits = text_of(event, "cohort")
+            self.voted[bits.count("1")] += 1
+            self._note(account, event, bits, "")
+
+    def answers(self, scene: Scene) -> Iterator[Answer]:
+        """Answer question 11."""
+        sizes = self.opened or self.voted
+        if not sizes or self.smallest is None:
+            yield Answer(11, "none", (nothing_recorded("secagg.round"),))
+            return
+        least, below = min(sizes), self.below.total
+        tables = [Table(Words.smallest_sum, self._columns(), [self.smallest[1]], 1)]
+        if below:
+            tables.append(Table(Words.below_floor, self._columns(), self.below.rows, below, "secagg.round"))
+        if self.dropped.total:
+            tables.append(Table(Words.dropouts, self._columns(), self.dropped.rows, self.dropped.total, "secagg.round"))
+        labels = tuple(str(size) for size in range(min(sizes), max(sizes) + 1))
+        counts = tuple(float(sizes[int(label)]) for label in labels)
+        what = Words.sums if self.opened else Words.votes
+        columns = Columns(labels, ((what, counts),), what, Words.cohort_size, whole=True)
+        sizes_table = Table(
+            Words.cohort_sizes, (Words.cohort_size, what), [(size, sizes[size]) for size in sorted(sizes)], len(sizes)
+        )
+        status = "attention" if below else "clear" if self.opened else "partial"
+        picture = Picture(Words.cohort_sizes, columns)
+        sentences = self._sentences(least, below)
+        yield Answer(11, status, sentences, (sizes_table, *tables), (picture,))  # type: ignore[arg-type]
+
+    def _sentences(self, least: int, below: int) -> tuple[Say, ...]:
+        what = counted(sum(self.opened.values()), "opened sum") if self.opened else counted(self.voted.total(), "vote")
+        what_zh = f"{sum(self.opened.values()):,} 次已打开的聚合" if self.opened else f"{self.voted.total():,} 次表决"
+        first = Say(
+            f"{least:,} banks, over {what}; "
+            + (f"{counted(below, 'record')} below the job's floor." if below else "none below the job's floor."),
+            f"最小为 {least:,} 家机构（共 {what_zh}）；"
+            + (f"低于作业下限的记录 {below:,} 条。" if below else "均不低于作业约定的下限。"),
+        )
+        drops = Say(
+            f"{counted(self.dropped.total, 'record')} of an opened sum that a bank of the cohort is missing from.",
+            f"有 {self.dropped.total:,} 条聚合记录显示有机构中途退出。",
+        )
+        votes = Say(
+            "These are the cohorts the banks voted to open; this log has no record of the opened sums themselves.",
+            "以上为各行表决同意打开的参与机构集合；日志中没有聚合结果打开的记录。",
+        )
+        return (first, *((drops,) if self.dropped.total else ()), *(() if self.opened else (votes,)))
+
+    def _columns(self) -> tuple[Say, ...]:
+        return (Words.time, Words.job, Words.position, Words.survivors, Words.bitmap, Words.missing, Words.floor)
+
+    def _note(self, account: Account, event: Event, bits: str, dropouts: str) -> None:
+        size, floor = bits.count("1"), self.floors.get((account.number, event.job))
+        position = int(str(event.body.get("position", 0)))
+        row: Row = (
+            Moment(event.utc_us),
+            Value(event.job),
+            position,
+            Flag("attention" if floor is not None and size < floor else "clear", same(str(size))),
+            Value(bits),
+            dropouts.count("1"),
+            floor,
+            Proof(account.number, event.seq, event.seq),
+        )
+        if floor is not None and size < floor:
+            self.below.add(account.number, row)
+        if "1" in dropouts:
+            self.dropped.add(account.number, row)
+        if self.smallest is None or size < self.smallest[0]:
+            self.smallest = (size, row)

@@ -1,0 +1,331 @@
+"""Labels of the auditor's report in English and Chinese: heads of columns, captions, judgements.
+
+Only labels stand here; whole sentences stand where they are said, in both languages side by side. What verification and
+comparison say in English is rendered in Chinese by its form; a form that is not known is shown as it is.
+"""
+
+import re
+
+from audit.report_say import Say, same
+
+__all__ = ["FINDINGS", "SEVERITIES", "STEP_MARKS", "STEP_NAMES", "STEP_WORDS", "Words", "detail_of", "nothing_recorded"]
+
+
+class Words:
+    """One attribute per label."""
+
+    # Columns.
+    accountant = Say("Accountant", "核算方法")
+    action = Say("Action", "操作")
+    actor = Say("Recorded by", "操作主体")
+    agree = Say("Agree", "一致")
+    alarm_class = Say("Class", "类别")
+    approved_by = Say("Approved by", "批准人及身份")
+    approvers = Say("Approvers", "批准人")
+    bank = Say("Bank", "银行")
+    basis = Say("Legal basis", "合法性基础")
+    before = Say("Time before", "此前状态")
+    bitmap = Say("Members in order (1 = in)", "成员位图（1 为参与）")
+    bytes = Say("Bytes", "字节数")
+    bytes_received = Say("Bytes received", "接收字节数")
+    bytes_sent = Say("Bytes sent", "发送字节数")
+    cap = Say("Cap", "上限")
+    clock_error = Say("Clock error, µs", "时钟误差（微秒）")
+    clock_source = Say("Clock source", "时间来源")
+    code = Say("Code", "代码摘要")
+    cohort_size = Say("Banks in the sum", "参与机构数")
+    compared = Say("Comparison", "比对结果")
+    cosigned_at = Say("Seen at", "见证时间")
+    cosigned_size = Say("Records seen", "见证的记录数")
+    data_class = Say("Class", "数据分级")
+    dataset = Say("Data set", "数据集")
+    datasets = Say("Data sets", "数据集")
+    day = Say("Day (UTC)", "日期（UTC）")
+    decision = Say("Decision", "决定")
+    decisions_made = Say("Decisions", "决定数")
+    delta = same("δ")
+    detail = Say("Detail", "说明")
+    document = Say("Document", "文件摘要")
+    done = Say("Done", "完成")
+    doubt = Say("Doubt", "可疑情况")
+    due = Say("Due", "期限")
+    epoch = Say("Epoch", "轮期")
+    eps_logged = Say("ε recorded", "登记的 ε")
+    eps_recomputed = Say("ε recomputed", "复算的 ε")
+    evidence = Say("Evidence", "依据")
+    explanation = Say("Explanation", "解释文件")
+    files = Say("Files", "文件")
+    filter = Say("Selection", "筛选条件")
+    findings = Say("Findings", "差异项")
+    first_after = Say("First record after", "其后首条记录")
+    first_record = Say("First record", "首条记录")
+    floor = Say("Floor", "机构数下限")
+    frames = Say("Frames, at most", "帧数上限")
+    heads = Say("Heads held by others", "他方所持树头数")
+    hours = Say("Hours", "小时")
+    job = Say("Job", "作业")
+    jobs = Say("Jobs", "作业")
+    keys = Say("Old → new key", "旧密钥 → 新密钥")
+    kind = Say("Kind", "报文类型")
+    largest_head = Say("Largest of them", "其中最大者")
+    last_before = Say("Last record before", "此前末条记录")
+    last_record = Say("Last record", "末条记录")
+    later_records = Say("Later spending", "其后消耗次数")
+    log = Say("Log", "日志")
+    mechanism = Say("Mechanism", "机制")
+    median_apart = Say("Median difference", "时差中位数")
+    message = Say("Message", "报文标识")
+    messages = Say("Messages", "报文数")
+    method = Say("Method", "方式")
+    metrics = Say("Metrics", "指标")
+    missing = Say("Missing", "退出机构数")
+    model = Say("Model", "模型")
+    most_apart = Say("Largest difference", "最大时差")
+    noise = Say("Noise", "噪声方案")
+    outcome = Say("Outcome", "结果")
+    overlap = Say("Overlap until", "并用截止")
+    pause = Say("Pause, s", "停顿（秒）")
+    payload = Say("Payload SHA-256", "载荷 SHA-256")
+    position = Say("Position", "环节")
+    proof = Say("Proof", "凭证")
+    protection = Say("Protection", "保护方式")
+    public_key = Say("Public key", "公钥")
+    purpose = Say("Purpose", "用途")
+    quorum = Say("Witnesses", "见证")
+    reason = Say("Reason", "原因")
+    reasons = Say("Reason codes", "原因代码")
+    received = Say("Received", "受理")
+    records = Say("Records", "记录数")
+    reference = Say("Application (keyed)", "申请（密钥化引用）")
+    request = Say("Request", "请求编号")
+    resource = Say("Resource", "对象")
+    result = Say("Result", "结果")
+    retention = Say("Keep until", "保存至")
+    review = Say("Review", "人工复核")
+    role = Say("Role", "角色")
+    schema = Say("Schema", "结构摘要")
+    scope = Say("Covers", "适用范围")
+    seat = Say("Member no.", "成员序号")
+    seeds = Say("Logs with pair seeds", "含成对种子的日志数")
+    severity = Say("Severity", "级别")
+    share = Say("Share", "占比")
+    shares = Say("Logs with shares", "含份额的日志数")
+    signatories = Say("Signed by", "签署人")
+    signatures = Say("Signatures checked", "已验签名")
+    software = Say("Software", "软件版本")
+    spec_code = Say("Specification, code", "任务说明、代码摘要")
+    step = Say("Step", "环节")
+    subject = Say("Who", "访问主体")
+    survivors = Say("Banks", "机构数")
+    time = Say("Time (UTC)", "时间（UTC）")
+    to = Say("To", "接收方")
+    told = Say("Told at", "通知时间")
+    type = Say("Type", "类型")
+    unit = Say("Unit of privacy", "保护单位")
+    utc_day = Say("day (UTC)", "日期（UTC）")
+    valid_to = Say("Valid to", "有效期至")
+    validation = Say("Validation", "验证文件")
+    went_back = Say("Went back", "回拨次数")
+    what = Say("What", "事项")
+    who = Say("Who", "导出人")
+    whom = Say("Whom or which", "对象")
+    why = Say("Why it is listed", "列出原因")
+    witness = Say("Witness", "见证方")
+    # Judgements in cells.
+    accepted = Say("accepted", "批准")
+    allowed = Say("allowed", "允许")
+    clean = Say("ended in order", "正常结束")
+    denied = Say("denied", "拒绝")
+    exact = Say("none: exact sums", "无（精确聚合）")
+    in_time = Say("in time", "按期")
+    key_changed = Say("key changed", "密钥变更")
+    late = Say("late", "逾期")
+    member_changed = Say("member changed", "成员变更")
+    no_doubt = Say("none stated", "未声明")
+    no_job = Say("names no job", "未注明所属作业")
+    nobody_told = Say("not recorded", "未记载")
+    not_decided = Say("no decision about its job stands before it", "此前没有该作业的批准记录")
+    not_judged = Say("dates cannot be compared", "日期无法比对")
+    not_recomputed = Say("cannot be recomputed", "无法复算")
+    other_spec = Say("another specification than the accepted one", "任务说明与批准时不一致")
+    refused = Say("refused", "拒绝")
+    stopped = Say("stopped", "已停止")
+    unclean = Say("ended without closing", "异常中断")
+    was_refused = Say("its job was refused", "所属作业已被拒绝")
+    went_on = Say("went on", "仍在继续")
+    # Captions of tables and pictures.
+    admin_acts = Say("Checks of administrators' access", "管理员访问校验")
+    all_steps = Say("Steps of verification", "验证环节")
+    assessments = Say("Assessments", "影响评估记录")
+    below_floor = Say("Records below the job's floor", "低于机构数下限的记录")
+    blocks = Say("Control frames, authorised in blocks", "控制帧（按批次授权）")
+    both_sides = Say("Bank and coordinator, joined by message id", "按报文标识核对银行与协调方日志")
+    broken_rule = Say("Masks that the logs could take off", "可被解除的掩码")
+    budget_alarms = Say("Alarms about the budget", "预算类告警")
+    changes = Say("Changes of members and keys", "成员与密钥变更")
+    checks = Say("Checks of access", "访问校验")
+    clock_steps = Say("Alarms about clock steps", "时钟跳变告警")
+    clocks = Say("Clocks of the logs", "各日志的时钟")
+    cohort_sizes = Say("Sums by number of banks", "按参与机构数统计的聚合次数")
+    cosignatures = Say("Newest cosignatures", "最近一次见证签名")
+    coverage = Say("How far each log is proved", "各日志的证明范围")
+    decisions = Say("Decisions about jobs", "作业决定")
+    differences = Say("Differences", "差异明细")
+    dropouts = Say("Sums that a bank dropped out of", "有机构中途退出的聚合")
+    each_message = Say("Messages one by one", "外发报文明细")
+    egress_by_day = Say("By day, recipient, purpose and kind", "按日期、接收方、用途与类型汇总")
+    erasures = Say("Erasures", "删除执行记录")
+    exceeded = Say("Where the cap was first exceeded", "首次突破上限的位置")
+    exports = Say("Exports", "导出记录")
+    fork_alarms = Say("Alarms about two histories", "关于两份历史的告警")
+    gap_alarms = Say("Alarms about gaps and disks", "缺口与磁盘告警")
+    grave_alarms = Say("Alarms of high and critical severity", "高级与严重级告警")
+    held_elsewhere = Say("held by another log of this report", "他方日志持有")
+    job_sources = Say("What the jobs used", "各作业所用代码与数据集")
+    log_keys = Say("Keys that the logs were verified under", "验证所用的日志公钥")
+    models = Say("Released models", "已发布模型")
+    no_checkpoint = Say("under no checkpoint", "尚无检查点覆盖")
+    not_assessed = Say("Accepted jobs without a valid assessment", "缺少有效评估的已批准作业")
+    openings = Say("Starts of logging", "日志启动记录")
+    orphans = Say("Messages without an approval", "缺少批准的报文")
+    other_alarms = Say("Other alarms", "其他告警")
+    other_steps = Say("Steps that did not simply pass", "未直接通过的环节")
+    others = Say("others", "其他")
+    own_checkpoint = Say("under the log's own checkpoint", "仅有本日志检查点")
+    picture_days = Say("Bytes of payload by day and purpose", "每日外发字节数（按用途）")
+    picture_kinds = Say("Bytes of payload by log and kind", "各日志外发字节数（按报文类型）")
+    protections = Say("Payloads by kind and protection", "按类型与保护方式统计")
+    recording = Say("recording", "记录中")
+    reviews = Say("Decisions by kind of review", "按复核方式统计")
+    rotations = Say("Rotations of keys", "密钥轮换")
+    same_history = Say("What others hold of each log", "他方所持各日志的情况")
+    silences = Say("Silences of more than 25 hours", "超过 25 小时的静默")
+    silent = Say("silent", "无记录")
+    smallest_sum = Say("The smallest", "最小的一次")
+    spending = Say("Spending per data set", "各数据集的隐私预算")
+    start = Say("start", "启动")
+    sums = Say("Opened sums", "已打开的聚合次数")
+    timeline = Say("Recording over time", "记录时间轴")
+    unclean_start = Say("start after an unclean end", "异常中断后启动")
+    unmasked = Say("Payloads that left without a mask", "未加掩码即外发的报文")
+    verdicts = Say("Decisions", "决定明细")
+    verification = Say("Verification, step by step", "逐环节验证结果")
+    votes = Say("Votes", "表决次数")
+    without_receipt = Say("Messages without a receipt", "没有回执的报文")
+
+
+SEVERITIES = {
+    "low": Say("low", "低"),
+    "medium": Say("medium", "中"),
+    "high": Say("high", "高"),
+    "critical": Say("critical", "严重"),
+}
+
+FINDINGS = {
+    "not-received": Say("sent, and never received by the coordinator", "已发送，协调方从未收到"),
+    "arrived-twice": Say("arrived more often than it was sent", "到达次数多于发送次数"),
+    "egress-hidden": Say(
+        "arrived with the bank's signature, and the bank's log lacks it", "带有本行签名到达，但本行日志缺失该记录"
+    ),
+    "arrival-invented": Say(
+        "recorded by the coordinator without the bank's signature", "协调方登记了未经本行签名的到达"
+    ),
+    "one-sided": Say(
+        "recorded by the coordinator only; give --members to tell whose doing it is",
+        "仅协调方有登记；提供 --members 方可判定责任方",
+    ),
+    "differs": Say("the two logs show another digest or size", "双方日志的摘要或长度不一致"),
+    "signature": Say("the signature on the arrival is not the bank's", "到达记录上的签名不是本行的"),
+    "refused": Say("refused by the coordinator", "被协调方拒收"),
+    "clock": Say("the two logs' times differ by more than five seconds", "双方时间相差超过 5 秒"),
+}
+
+STEP_NAMES = {
+    "formats": Say("formats", "格式"),
+    "sequence": Say("sequence", "序号连续"),
+    "origin": Say("origin", "日志归属"),
+    "stored hashes": Say("stored hashes", "存储哈希"),
+    "checkpoint signatures": Say("checkpoint signatures", "检查点签名"),
+    "checkpoint roots": Say("checkpoint roots", "检查点树根"),
+    "clocks": Say("clocks", "时钟"),
+    "message ids": Say("message ids", "报文标识"),
+    "receipts": Say("receipts", "回执"),
+    "heads known from elsewhere": Say("heads known from elsewhere", "他方所知树头"),
+    "cosignatures": Say("cosignatures", "见证签名"),
+    "quorum": Say("quorum", "法定见证数"),
+}
+
+STEP_WORDS = {
+    "passed": Say("passed", "通过"),
+    "skipped": Say("skipped", "未执行"),
+    "flagged": Say("flagged", "提示"),
+    "incomplete": Say("incomplete", "不完整"),
+    "failed": Say("FAILED", "未通过"),
+    "rolled-back": Say("ROLLED BACK", "已回退"),
+}
+
+STEP_MARKS = {"passed": "✓", "skipped": "–", "flagged": "!", "incomplete": "…", "failed": "✗", "rolled-back": "✗"}
+
+_DETAILS = (
+    (r"(\d+) checked", r"已核 \1 项"),
+    (r"(\d+) checked, (\d+) of unknown keys ignored", r"已核 \1 项，忽略未知密钥 \2 项"),
+    (r"the source holds no stored hashes", "来源不含存储哈希"),
+    (r"the source holds no receipts", "来源不含回执"),
+    (
+        r"(\d+) receipts fit the log; no key to check their signatures with",
+        r"\1 份回执与日志相符；未提供公钥，签名未验",
+    ),
+    (r"no head of this log is known from elsewhere", "未从他方获知本日志的树头"),
+    (r"no policy was given that names the log's witnesses", "未提供载明见证方的策略"),
+    (r"the source holds no cosignature of a known witness", "来源不含已知见证方的签名"),
+    (
+        r"the last (\d+) of (\d+) records stand under no checkpoint and prove nothing",
+        r"末尾 \1 条（共 \2 条）没有检查点，不具证明力",
+    ),
+    (
+        r"(\d+) witnesses cosigned all (\d+) records; the policy asks for (\d+) of (\d+) witnesses",
+        r"\1 个见证方已对全部 \2 条记录签名；策略要求 \4 个中的 \3 个",
+    ),
+    (
+        r"pending: the last (\d+) of (\d+) records are not cosigned by (\d+) of (\d+) witnesses",
+        r"待见证：末尾 \1 条（共 \2 条）尚未获 \4 个见证方中 \3 个的签名",
+    ),
+    (
+        r"checkpoint at (\d+) shows another root: a record up to there was changed",
+        r"检查点 \1 的树根不符：此前有记录被改动",
+    ),
+    (
+        r"the log once had (\d+) records and shows (\d+): records were taken away",
+        r"日志曾有 \1 条记录，现仅 \2 条：有记录被移除",
+    ),
+    (r"a stored hash of record (\d+) is not the hash of the record", r"记录 \1 的存储哈希与记录不符"),
+    (
+        r"more hashes are stored than the records have: records were taken away",
+        "存储哈希多于记录数：有记录被移除",
+    ),
+    (
+        r"the wall clock went back before record (\d+); order is the sequence's",
+        r"记录 \1 之前系统时钟回拨；先后以序号为准",
+    ),
+    (r"record (\d+) says it is number (\d+)", r"记录 \1 自称序号 \2"),
+    (r"(.+) knows (\d+) records, the log shows (\d+)", r"\1 所知为 \2 条，日志仅有 \3 条"),
+    (r"(.+) knows another history of the first (\d+) records", r"\1 所知前 \2 条记录的历史与此不同"),
+)
+
+
+def nothing_recorded(*kinds: str) -> Say:
+    """Return the sentence for a question that no record answers."""
+    names = ", ".join(kinds)
+    return Say(
+        f"No record of this kind ({names}) stands in the given logs.",
+        f"所提供的日志中没有此类记录（{names}）。",
+    )
+
+
+def detail_of(text: str) -> Say:
+    """Return what a step of verification found, in Chinese too where its form is known."""
+    for pattern, chinese in _DETAILS:
+        found = re.fullmatch(pattern, text)
+        if found:
+            return Say(text, found.expand(chinese))
+    return Say(text, text)
