@@ -16,17 +16,17 @@ from functools import partial
 from pathlib import Path
 
 from node.archive import Archive
+from node.budget import Budget, cap_of
 from node.config import NodeConfig
 from node.dataset import dataset_digest, pseudonym, read_dictionary
-from node.budget import Budget, cap_of
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
 from node.journal_line import say
 from node.keys_file import NodeKeys, read_keys
+from node.ledger_store import LedgerStore
 from node.link import LinkSettings
 from node.minutes import Minutes, MinutesLog
 from node.permit import Permit
-from node.ledger_store import LedgerStore
 from node.reading import read_table
 from node.record_store import RecordStore, StoreSettings, load_log_key
 from node.result import write_result
@@ -165,7 +165,7 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         write=partial(_write, config.state.dir, store),
         archive=Archive(config.state.dir, dataset),
         minutes=Minutes(
-            config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job, store.hold)
+            config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job)
         ),
         precautions=_precautions(config, store, pseudonym(rules.commit_key, dataset)),
     )
@@ -188,9 +188,8 @@ def _precautions(config: NodeConfig, store: RecordStore, dataset: str) -> Precau
     return Precautions(budget, lambda message: hmac.digest(key, message, "sha256"))
 
 
-def _write(place: tuple[Path, RecordStore], written: Callable[[], object], how: str, seat: Seat) -> None:
-    """Write a job's result, make what its receipts proved durable, and have the log's head cosigned."""
-    state, store = place
+def _write(state: Path, store: RecordStore, how: str, seat: Seat) -> None:
+    """Write a job's result, and make what its receipts proved durable."""
     write_result(state, how, seat)
     store.flush()
 
