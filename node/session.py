@@ -156,6 +156,7 @@ class Session:
                 if not seat.spec.private:
                     charge_upload(self._bank.usage, self._bank.permit, len(outgoing.message))
                 await self._gate.send(outgoing)
+                seat.sent()
             case "close":
                 outgoing = member.close(envelope, packet)
                 assert isinstance(envelope.message, msg.Close)  # `close` checked it
@@ -169,7 +170,6 @@ class Session:
             case "check":
                 await self._gate.send(await asyncio.to_thread(member.check, envelope))
             case "catch-up":
-                seat.sent()
                 request, plan = seat.replay.request, seat.replay.plan
                 fresh = member.catch_up(envelope, packet, request.encode(), plan)
                 await self._feed(seat, fresh, envelope, packet)
@@ -255,6 +255,7 @@ class Session:
         refusal = self._bank.permit.decide(offer_of(manifest, len(target), int(target.sum())), spent)
         if refusal:
             raise refusal
+        check_budget(self._bank.precautions.budget, manifest, self._bank.rows[0])
 
     def _manifest(self, envelope: Envelope, raw: bytes) -> Manifest:
         manifest = decode_manifest(raw)
@@ -268,7 +269,6 @@ class Session:
         manifest, message = seat.member.manifest, envelope.message
         assert isinstance(message, msg.Ended)  # the kind says so
         how = "done" if message.state == "done" else "failed"
-        check_budget(self._bank.precautions.budget, manifest, self._bank.rows[0])
         await self._feed(seat, seat.member.ended(envelope, packet), envelope, packet)
         if how == "done" and not seat.replay.done:
             raise PeerError("ended-early", "the job is called done before its last round")
