@@ -25,8 +25,8 @@ from coordinator.spool import DiskSpool
 from coordinator.store import Job, JobState, Member, RoundRecord, Store
 from privacy.envelope import Envelope
 from privacy.errors import PrivacyError, RefusalError
-from privacy.keys import IdentityKey
 from privacy.guarantee import calibrated
+from privacy.keys import IdentityKey
 from privacy.log.record import Entry
 from privacy.manifest import Manifest, Seat
 from privacy.secagg.replay import Replay
@@ -178,6 +178,11 @@ class Clerk:
             seed=job["seed"],
             holdout_ppm=job["holdout_ppm"],
         )
+        asked = self.job.spec.get("privacy")
+        if asked is None:
+            return manifest
+        promised = calibrated(releases(spec_of(manifest, dictionary)), asked["epsilon"], asked["delta"])
+        return replace(manifest, privacy="dp", dp=promised)
 
     async def _end(self, state: JobState, reason: str, started: float, learned: Any) -> None:
         office, seconds = self.office, self.office.now() - started
@@ -185,11 +190,6 @@ class Clerk:
         folder: Path = office.config.state.dir
         await asyncio.to_thread(write_outcome, folder, office.store, ending, self.session, learned)
         await asyncio.to_thread(office.store.set_job_state, self.job.id, state, reason)
-        asked = self.job.spec.get("privacy")
-        if asked is None:
-            return manifest
-        promised = calibrated(releases(spec_of(manifest, dictionary)), asked["epsilon"], asked["delta"])
-        return replace(manifest, privacy="dp", dp=promised)
         await asyncio.to_thread(self._note_event, f"job-{state}", {"reason": reason, "seconds": round(seconds, 3)})
         if self.session:
             self.session.end(state, reason)
