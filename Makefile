@@ -17,7 +17,7 @@ LOCKED := $(PIP_INSTALL) --no-deps --only-binary :all: --require-hashes
 UNIT := tests/floors $(wildcard tests/privacy tests/risk tests/node tests/coordinator tests/audit tests/deploy)
 
 help:
-	@echo 'make demo [DATA=room] [OUT=folder] [SEED=0] [RECIPES=scorecard,towers]   train, and write the report'
+	@echo 'make demo [DATA=room] [OUT=folder] [SEED=0] [RECIPES=scorecard,trees]   train, and write the report'
 	@echo 'make test    every test              make fast    format, lint, types, floors, unit tests'
 	@echo 'make check   what CI runs            make bench   time the secure round'
 	@echo 'make scale   cost against 4 to 200 members, drawn ([OUT=folder])'

@@ -1,6 +1,6 @@
 """The command `creditmesh-demo`: parse, run, and turn every error into one line and an exit code.
 
-    creditmesh-demo [--data ROOM] [--out DIR] [--recipes scorecard,towers] [--holdout 0.3] [--seed 0]
+    creditmesh-demo [--data ROOM] [--out DIR] [--recipes scorecard,trees,towers] [--holdout 0.3] [--seed 0]
                     [--compare-pooled] [--kill MEMBER@ROUND[:before-upload|after-upload|before-reveal]]
 
 Exit codes: 0 fine, 1 a job failed or a sum was wrong, 2 usage or bad input, 130 Ctrl-C. Theory: this is the one place
