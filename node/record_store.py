@@ -25,7 +25,17 @@ from privacy.errors import InputError, VerificationError
 from privacy.log.appender import Appender, Surroundings
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.instant import Instant
-from privacy.log.journal import PRAGMAS, SCHEMA, Batch, Journal, hash_reader, read_cosigned, read_events, read_head
+from privacy.log.journal import (
+    PRAGMAS,
+    SCHEMA,
+    Batch,
+    Journal,
+    clock_fell_back,
+    hash_reader,
+    read_cosigned,
+    read_events,
+    read_head,
+)
 from privacy.log.mark import check_mark
 from privacy.log.note import NoteSigner
 from privacy.log.record import Author, Entry, Event, decode_event
@@ -83,7 +93,7 @@ class RecordStore:
             tree, last_us = self._load()
             surroundings = Surroundings(settings.clock, settings.random_bytes, self._keep_mark)
             self._appender = Appender(self._database, Journal(settings.author, settings.signer, tree), surroundings)
-            self.append([self._opened(tree, last_us)])
+            self.append([self._opened(tree, last_us), *clock_fell_back(last_us, settings.clock())])
         except (sqlite3.Error, OSError) as error:
             self._mark.close()
             raise _fault(self._path, error) from error

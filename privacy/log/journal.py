@@ -29,6 +29,7 @@ __all__ = [
     "Batch",
     "Database",
     "Journal",
+    "clock_fell_back",
     "hash_reader",
     "read_cosigned",
     "read_events",
@@ -168,6 +169,18 @@ class Journal:
             return ()
         evidence = f"wall clock moved {wall} us while the monotonic clock moved {mono} us"
         return (Entry("alarm.raised", {"class": "clock.step", "severity": "low", "evidence": evidence}),)
+
+
+def clock_fell_back(last_us: int | None, instant: Instant) -> tuple[Entry, ...]:
+    """Return the alarm of a process whose wall clock stands before the last record of the process before it.
+
+    last_us: UTC microseconds of that record, None if there is none. No monotonic clock spans two boots, so a step
+    forward cannot be told from time that passed.
+    """
+    if last_us is None or instant.utc_us >= last_us - CLOCK_STEP_US:
+        return ()
+    evidence = f"wall clock stands {last_us - instant.utc_us} us before the last record of the process before"
+    return (Entry("alarm.raised", {"class": "clock.step", "severity": "medium", "evidence": evidence}),)
 
 
 def write_batch(

@@ -302,6 +302,20 @@ def test_a_gap_in_recording_is_stated(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(("step_us", "alarms"), [(-2_000_000, 1), (-500_000, 0), (3_600_000_000, 0)])
+def test_a_wall_clock_that_went_back_between_two_processes_is_stated(tmp_path: Path, step_us: int, alarms: int) -> None:
+    clock = HandClock()
+    store = opened(tmp_path, clock)
+    store.close()
+    clock.pass_us(step_us, 1_000)
+    store = opened(tmp_path, clock)
+
+    event = store.last("alarm.raised")
+    assert (event is not None and event.body["class"] == "clock.step") is bool(alarms)
+    assert len(store.events(0, 9)) == 2 + alarms
+    store.close()
+
+
 def test_the_mark_follows_every_commit(store: RecordStore, tmp_path: Path) -> None:
     for number in range(5):
         store.append([egress(number)])
