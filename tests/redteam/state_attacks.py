@@ -29,7 +29,7 @@ def log_in(folder: Path, clock: HandClock) -> RecordStore:
     return RecordStore(StoreSettings(folder, author(), load_log_key(folder, ORIGIN), "test/1", "00" * 32, clock))
 
 
-def vote() -> dict[str, object]:
+def vote() -> dict[str, str]:
     """Return what a vote's record says beside an upload's: the whole roster voted for."""
     return {"payload_kind": "secagg.consent", "cohort": "1111", "cohort_sha256": "ab" * 32}
 
