@@ -26,8 +26,8 @@ def public_cuts(field: Field) -> tuple[float, ...]:
     low, high = (Fraction(bound) for bound in field.bounds)
     if not low < high:
         return ()
-    cuts = _even(low, high) | _decades(low, high)
-    return tuple(sorted({float(cut) for cut in cuts if low < cut < high}))
+    cuts = {float(cut) for cut in _even(low, high) | _decades(low, high)}
+    return tuple(sorted(cut for cut in cuts if low < cut < high))
 
 
 def _even(low: Fraction, high: Fraction) -> set[Fraction]:

@@ -40,7 +40,7 @@ class JobOutcome:
 def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
     """Ask for every sum of a job, in order, and return what was learned.
 
-    Raises `InputError` where the recipe is not installed in the job's version.
+    Raises `InputError` where the recipe is not installed in the job's version, or has no form with the privacy asked.
     """
     chosen = recipe(spec.recipe)
     if spec.version != chosen.version:
@@ -48,6 +48,8 @@ def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
             "recipe-version",
             f"job: recipe '{spec.recipe}' is installed in version {chosen.version}, not {spec.version}",
         )
+    if spec.private:
+        releases(spec)
     trained = yield from chosen.rounds(spec)
     if spec.private:
         # Noise left so little of any row in the model that it may stand for the halves' too (`private_scorecard`).

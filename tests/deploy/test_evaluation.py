@@ -88,5 +88,6 @@ def test_more_rows_than_one_book_may_hold_are_added_up(plain_run: PlainRun) -> N
 
     outcome = train_pooled(books, spec)
 
+    assert outcome.metrics is not None
     assert outcome.metrics.rows == sum(len(book.rows("holdout")) for book in books)
     assert model_difference(outcome.model, job.network or outcome.model, books) is not None

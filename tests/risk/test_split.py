@@ -1,6 +1,8 @@
 """The split: its published rule, spelled out a second time, and a known answer."""
 
 import hashlib
+import hmac
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk.errors import MisuseError
-from risk.split import split
+from risk.split import Split, keyed_split, split
+from risk.table import Table
 
 KNOWN = {"holdout": [1, 2, 6, 8], "half-a": [3, 4, 7, 9, 11], "half-b": [0, 5, 10]}
 """Worked out once from the rule, without this project's code."""
@@ -58,3 +61,59 @@ def test_rows_by_name_and_refusals() -> None:
         split(np.zeros(3, dtype=np.int8), "amber", -1, 0.3)
     with pytest.raises(MisuseError, match="out of range"):
         split(np.zeros(3, dtype=np.int8), "amber", 0, 1.0)
+
+
+def rows_of(seed: int, count: int) -> Table:
+    """Return rows of which many are equal."""
+    rng = np.random.default_rng(seed)
+    columns: dict[str, np.ndarray] = {
+        "x": rng.integers(0, 3, count).astype(np.float64),
+        "c": rng.integers(-1, 2, count).astype(np.int16),
+    }
+    columns["x"][columns["x"] == 2] = np.nan
+    return Table("b", columns, rng.integers(0, 2, count).astype(np.int8))
+
+
+def prf(message: bytes) -> bytes:
+    return hmac.digest(b"key", message, "sha256")
+
+
+@given(st.integers(0, 2**31), st.integers(1, 80), st.sampled_from([0, 100_000, 300_000, 900_000]))
+def test_a_keyed_split_parts_the_rows(seed: int, count: int, holdout_ppm: int) -> None:
+    parts = keyed_split(rows_of(seed, count), 5, holdout_ppm, prf)
+    assert sorted([*parts.holdout, *parts.train]) == list(range(count))
+    assert sorted([*parts.half_a, *parts.half_b]) == parts.train.tolist()
+    assert holdout_ppm or not len(parts.holdout)
+
+
+@given(st.integers(0, 2**31), st.integers(2, 60), st.data())
+def test_a_row_taken_away_moves_no_other_row(seed: int, count: int, data: st.DataObject) -> None:
+    """Else parallel composition would not hold: as many rows of each kind stand in each part, but for the one."""
+    table = rows_of(seed, count)
+    gone = data.draw(st.integers(0, count - 1))
+    fewer = table.select(np.delete(np.arange(count), gone))
+    before, after = (kinds(rows, keyed_split(rows, 1, 300_000, prf)) for rows in (table, fewer))
+    changed = [name for name in before if before[name] != after[name]]
+    lost = [before[name] - after[name] for name in changed]
+    assert all(not after[name] - before[name] for name in before)
+    assert changed in (["holdout"], ["train", "half_a"], ["train", "half_b"])
+    assert all(sum(difference.values()) == 1 for difference in lost)
+
+
+def kinds(table: Table, parts: Split) -> dict[str, Counter[str]]:
+    """Return how many rows of each kind stand in each part."""
+    text = [f"{x}|{c}|{y}" for x, c, y in zip(table.columns["x"], table.columns["c"], table.target, strict=True)]
+    return {
+        name: Counter(text[row] for row in getattr(parts, name)) for name in ("holdout", "train", "half_a", "half_b")
+    }
+
+
+def test_the_share_held_out_is_the_one_asked_and_key_and_seed_matter() -> None:
+    rng = np.random.default_rng(0)
+    table = Table("b", {"x": rng.random(20_000)}, rng.integers(0, 2, 20_000).astype(np.int8))
+    first = keyed_split(table, 0, 300_000, prf)
+    assert abs(len(first.holdout) / 20_000 - 0.3) < 0.015
+    assert abs(len(first.half_a) / len(first.train) - 0.5) < 0.02
+    assert first.holdout.tolist() != keyed_split(table, 1, 300_000, prf).holdout.tolist()
+    other = keyed_split(table, 0, 300_000, lambda message: hmac.digest(b"other", message, "sha256"))
+    assert first.holdout.tolist() != other.holdout.tolist()
