@@ -6,7 +6,7 @@ of our own) the job ends `done`, or `failed` with a reason, before the next one 
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from risk.charter import spec_of
 from risk.dictionary import Dictionary, parse_dictionary
 from risk.errors import RiskError
 from risk.job import releases, rounds
+from risk.recipe import EndedEarly
 
 __all__ = ["Clerk", "Office"]
 
@@ -48,7 +49,8 @@ class Office:
     """What all jobs share.
 
     send: queues bytes for a member. backlog: bytes queued for it that it has not acknowledged. now: the loop's
-    monotonic clock, seconds. defer: lets entries ride on the next commit of the coordinator's log.
+    monotonic clock, seconds. defer: lets entries ride on the next commit of the coordinator's log. seal: has the log's
+    head cosigned at the end of a job, and gives up after a moment. release: releases what enough banks cosigned.
     """
 
     config: CoordinatorConfig
@@ -60,6 +62,8 @@ class Office:
     backlog: Callable[[str], int]
     now: Callable[[], float]
     defer: Callable[[Sequence[Entry]], None]
+    seal: Callable[[str], Awaitable[None]]
+    release: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ class Clerk:
     session: JobSession | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     _state: JobState = "joining"
+    _so_far: Any = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
@@ -88,7 +93,7 @@ class Clerk:
             learned = await self._learn()
             state = "done"
         except (PrivacyError, RiskError) as error:
-            reason = error.message
+            reason, learned = error.message, self._so_far
         except asyncio.CancelledError:
             await self._end("failed", "the coordinator was stopped", started, None)
             raise
@@ -115,6 +120,11 @@ class Clerk:
         await asyncio.to_thread(self._note_event, "job-started", {"members": list(manifest.roster.members)})
         try:
             await self.session.run(replay)
+        except PrivacyError:
+            if spec.private:
+                replay.end_early(EndedEarly())
+                self._so_far = replay.outcome
+            raise
         finally:
             replay.close()
         return replay.outcome
@@ -188,7 +198,11 @@ class Clerk:
         office, seconds = self.office, self.office.now() - started
         ending = Ending(self.job.id, self.job.recipe, state, reason, seconds, dict(self.left_out))
         folder: Path = office.config.state.dir
+        if learned is not None:
+            await office.seal(self.job.id)
         await asyncio.to_thread(write_outcome, folder, office.store, ending, self.session, learned)
+        if learned is not None:
+            await office.release()
         await asyncio.to_thread(office.store.set_job_state, self.job.id, state, reason)
         await asyncio.to_thread(self._note_event, f"job-{state}", {"reason": reason, "seconds": round(seconds, 3)})
         if self.session:

@@ -1,7 +1,7 @@
 """The command `creditmesh-coordinator`: parse, run, and turn every error into one line and an exit code.
 
     creditmesh-coordinator init DIR --name NAME [--listen HOST:PORT] [--host NAME ...]
-    creditmesh-coordinator enrol MEMBER --identity HEX --tls-key FILE --out FILE --config coordinator.toml
+    creditmesh-coordinator enrol MEMBER --identity HEX --log VKEY --witness VKEY --tls-key FILE --out FILE --config FILE
     creditmesh-coordinator suspend|readmit MEMBER --config coordinator.toml
     creditmesh-coordinator run --config coordinator.toml
     creditmesh-coordinator submit JOB.toml --config coordinator.toml [--json]
@@ -58,7 +58,12 @@ def _init(options: argparse.Namespace) -> int:
 def _enrol(options: argparse.Namespace) -> int:
     from coordinator import commands
 
-    return commands.enrol(options.config, options.member, options.identity, (options.tls_key, options.out))
+    return commands.enrol(
+        options.config,
+        options.member,
+        (options.identity, options.log, options.witness),
+        (options.tls_key, options.out),
+    )
 
 
 def _suspend(options: argparse.Namespace) -> int:
@@ -121,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     enrol = kinds.add_parser("enrol", help="issue a member's certificate and write the member down")
     enrol.add_argument("member", metavar="MEMBER")
     enrol.add_argument("--identity", required=True, metavar="HEX", help="its Ed25519 public key, 64 hex digits")
+    enrol.add_argument("--log", required=True, metavar="VKEY", help="the key of its log, from `creditmesh-node keys`")
+    enrol.add_argument("--witness", required=True, metavar="VKEY", help="the key of its cosignatures, from the same")
     enrol.add_argument("--tls-key", required=True, type=Path, metavar="FILE", help="its P-256 public key, PEM")
     enrol.add_argument("--out", required=True, type=Path, metavar="FILE", help="where its certificate is written")
     enrol.set_defaults(run=_enrol)

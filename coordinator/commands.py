@@ -4,8 +4,9 @@ This module runs no job and keeps no process; the running coordinator finds what
 
 JSON of the commands, one document on standard output, times UTC in ISO 8601:
 
-    jobs     [{"id", "recipe", "state", "reason", "created", "ended" | null, "rounds": int, "models": [SHA256]}]
-    members  [{"id", "identity", "certificate_serial": HEX, "status"}]
+    jobs     [{"id", "recipe", "state", "reason", "created", "ended" | null, "rounds": int, "models": [SHA256],
+               "released": TIME | "pending" | null}]
+    members  [{"id", "identity", "certificate_serial": HEX, "status", "log": VKEY, "witness": VKEY}]
     submit   {"id"}
 """
 
@@ -19,7 +20,7 @@ from typing import Any
 from coordinator import config, consortium
 from coordinator.job_file import JobFile, load_job
 from coordinator.keys_file import read_public, write_new
-from coordinator.store import Job, MemberStatus, Store
+from coordinator.store import Job, MemberStatus, ModelRecord, Store
 from coordinator.toml_file import read_document
 from privacy.errors import InputError
 
@@ -40,14 +41,18 @@ def found(folder: Path, name: str, listen: str, hosts: tuple[str, ...]) -> int:
     return 0
 
 
-def enrol(config_path: Path, member: str, identity: str, files: tuple[Path, Path]) -> int:
-    """Enrol a bank; files: where its TLS public key is, and where its certificate goes."""
+def enrol(config_path: Path, member: str, keys: tuple[str, str, str], files: tuple[Path, Path]) -> int:
+    """Enrol a bank.
+
+    keys: its identity, and the verifier keys of its log and of its cosignatures. files: where its TLS public key is,
+    and where its certificate goes.
+    """
     settings = config.load(config_path)
-    public, out = files
+    (identity, log, witness), (public, out) = keys, files
     if out.exists():
         raise InputError("file-exists", f"{out}: exists already; it is never overwritten")
     with _store(settings) as store:
-        bank = consortium.Enrolment(member, identity, read_public(public))
+        bank = consortium.Enrolment(member, identity, read_public(public), log, witness)
         certificate = consortium.enrol(settings, store, bank, datetime.now(UTC))
     write_new(out, certificate, 0o644)
     print(f"enrolled {member}; certificate in {out}")
@@ -95,7 +100,7 @@ def jobs(config_path: Path, as_json: bool) -> int:
     """Print all jobs, oldest first."""
     with _store(config.load(config_path)) as store:
         listed = [_job(store, job) for job in store.jobs()]
-    _print(listed, ("id", "recipe", "state", "rounds", "created", "ended", "reason"), as_json)
+    _print(listed, ("id", "recipe", "state", "rounds", "created", "ended", "released", "reason"), as_json)
     return 0
 
 
@@ -108,6 +113,8 @@ def members(config_path: Path, as_json: bool) -> int:
                 "identity": member.identity,
                 "certificate_serial": f"{member.certificate_serial:x}",
                 "status": member.status,
+                "log": member.log,
+                "witness": member.witness,
             }
             for member in store.members()
         ]
@@ -125,6 +132,7 @@ def _store(settings: config.CoordinatorConfig) -> Iterator[Store]:
 
 
 def _job(store: Store, job: Job) -> dict[str, Any]:
+    models = store.models(job.id)
     return {
         "id": job.id,
         "recipe": job.recipe,
@@ -133,8 +141,17 @@ def _job(store: Store, job: Job) -> dict[str, Any]:
         "created": _moment(job.created),
         "ended": None if job.ended is None else _moment(job.ended),
         "rounds": len(store.rounds(job.id)),
-        "models": [model.sha256 for model in store.models(job.id)],
+        "models": [model.sha256 for model in models],
+        "released": _released(models),
     }
+
+
+def _released(models: list[ModelRecord]) -> str | None:
+    """Say when the job's model was released, "pending" while it waits for witnesses, None without a model."""
+    if not models:
+        return None
+    moments = [model.released for model in models]
+    return "pending" if None in moments else _moment(max(moment for moment in moments if moment is not None))
 
 
 def _moment(microseconds: int) -> str:

@@ -19,6 +19,7 @@ from coordinator.keys_file import read_public, read_secret, write_new
 from coordinator.log_store import LOG_ORIGIN, load_log_key
 from coordinator.store import Member, Store
 from privacy.errors import InputError
+from privacy.log.note import COSIGNATURE, ED25519, VerifierKey
 from privacy.roster import check_member_id
 
 __all__ = ["Enrolment", "Founding", "enrol", "found"]
@@ -64,11 +65,16 @@ class Founding:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A bank that joins: its id, its Ed25519 identity (64 hex digits) and its P-256 public key (PEM)."""
+    """A bank that joins: its id, its Ed25519 identity (64 hex digits) and its P-256 public key (PEM).
+
+    log and witness are the verifier keys that `creditmesh-node keys` prints, of its log and of its cosignatures.
+    """
 
     member: str
     identity: str
     tls_public_pem: bytes
+    log: str
+    witness: str
 
 
 def found(folder: Path, founding: Founding, now: datetime) -> str:
@@ -108,10 +114,18 @@ def enrol(config: CoordinatorConfig, store: Store, bank: Enrolment, now: datetim
     check_member_id(bank.member)
     if not _HEX_KEY.fullmatch(bank.identity):
         raise InputError("identity-format", "an identity is 64 hex digits (0-9, a-f), the bank's Ed25519 public key")
+    _check_vkey(bank.log, ED25519, f"{bank.member}/privacy-log")
+    _check_vkey(bank.witness, COSIGNATURE, f"{bank.member}/witness")
     if config.authority is None:
         raise InputError("authority-absent", "there is no [authority] key here, so no certificate can be issued")
     root = authority.Credential(read_public(config.tls.ca), read_secret(config.authority.key))
     certificate = authority.issue_member_certificate(root, bank.member, bank.tls_public_pem, now)
     serial = x509.load_pem_x509_certificate(certificate).serial_number
-    store.add_member(Member(bank.member, bank.identity, serial))
+    store.add_member(Member(bank.member, bank.identity, serial, log=bank.log, witness=bank.witness))
     return certificate
+
+
+def _check_vkey(text: str, kind: int, name: str) -> None:
+    key = VerifierKey.parse(text)
+    if (key.kind, key.name) != (kind, name):
+        raise InputError("vkey-owner", f"found a key of {key.name}, type {key.kind}; expected {name}, type {kind}")

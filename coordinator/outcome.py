@@ -37,7 +37,8 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
 
     learned: the recipe's `JobOutcome`, or None if the job failed.
     """
-    document: dict[str, Any] = {**asdict(ending), "members": [], "model_sha256": None, "metrics": None}
+    document: dict[str, Any] = {**asdict(ending), "members": [], "model_sha256": None, "metrics": None,
+                                "released": False}  # fmt: skip
     if session is not None:
         tally = session.tally
         document |= {
@@ -56,7 +57,7 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
         registry = Registry(state / "models")
         digest = registry.put(content)
         store.add_model(ModelRecord(digest, ending.job, str(registry.path(digest).relative_to(state))))
-        document |= {"model_sha256": digest, "metrics": learned.metrics.to_document()}
+        document |= {"model_sha256": digest, "metrics": learned.metrics.to_document() if learned.metrics else None}
     folder = state / "jobs" / ending.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(folder / "outcome.json", json.dumps(document, indent=1, sort_keys=True).encode("utf-8"))

@@ -19,6 +19,7 @@ from coordinator.clerk import Clerk, Office
 from coordinator.config import CoordinatorConfig
 from coordinator.counter import Counter
 from coordinator.grpc_link import GrpcHub
+from coordinator.head_store import HeadStore
 from coordinator.journal_line import say
 from coordinator.keys_file import CoordinatorKeys, read_keys
 from coordinator.link import HubSettings
@@ -26,6 +27,9 @@ from coordinator.log_store import LOG_ORIGIN, LogSettings, LogStore, load_log_ke
 from coordinator.outcome import Ending, write_outcome, write_whole
 from coordinator.presence import Presence
 from coordinator.receipt import ReceiptDesk
+from coordinator.refusals import Refusals
+from coordinator.relay import Relay, RelayDesk
+from coordinator.release import Releases
 from coordinator.store import Store
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author
@@ -36,6 +40,8 @@ SOFTWARE = "creditmesh-coordinator/0.1.0"
 _POLL_S = 0.2
 _FOLLOW_S = 0.5
 _PATIENCE_S = 1.0
+# A job's outcome waits so long for the banks' cosignatures; without them its model stays pending.
+_SEAL_S = 1.0
 
 
 def run(config: CoordinatorConfig) -> int:
@@ -50,7 +56,11 @@ async def _serve(config: CoordinatorConfig) -> int:
     _fail_unfinished(config, store)
     log = _open_log(config, boot)
     try:
-        code = await _Service(config, keys, store, log, boot).run()
+        heads = HeadStore(config.state.dir)
+        try:
+            code = await _Service(config, keys, store, (log, heads), boot).run()
+        finally:
+            heads.close()
     finally:
         log.close()
         store.close()
@@ -60,9 +70,14 @@ async def _serve(config: CoordinatorConfig) -> int:
 
 class _Service:
     def __init__(
-        self, config: CoordinatorConfig, keys: CoordinatorKeys, store: Store, log: LogStore, boot: bytes
+        self,
+        config: CoordinatorConfig,
+        keys: CoordinatorKeys,
+        store: Store,
+        logs: tuple[LogStore, HeadStore],
+        boot: bytes,
     ) -> None:
-        loop = asyncio.get_running_loop()
+        loop, (log, heads) = asyncio.get_running_loop(), logs
         self._config = config
         self._store = store
         self._clerk: Clerk | None = None
@@ -76,11 +91,28 @@ class _Service:
             settings, boot=boot[:16], is_member=self._is_member, on_join=self._on_join, on_message=self._on_message,
             on_leave=self._on_leave,
         )  # fmt: skip
+        self._hub.on_refused = Refusals(log.defer, loop.time).note
         self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
+        key = load_log_key(config.state.dir, LOG_ORIGIN).verifier()
+        self._releases = Releases(config.state.dir, store, log)
+        self._relay = Relay(
+            RelayDesk(
+                keys.identity, log, key, heads, lambda: self._members, self._hub.send, lambda: self._clerk is not None
+            )
+        )
         self._office = Office(
-            config, keys.identity, store, self._counter, self._presence, self._hub.send, self._hub.backlog, loop.time,
+            config,
+            keys.identity,
+            store,
+            self._counter,
+            self._presence,
+            self._hub.send,
+            self._hub.backlog,
+            loop.time,
             log.defer,
+            self._seal,
+            self._release,
         )
 
     async def run(self) -> int:
@@ -100,14 +132,16 @@ class _Service:
         loop.add_signal_handler(signal.SIGINT, stopped, 130)
         loop.add_signal_handler(signal.SIGTERM, stopped, 0)
         jobs = asyncio.create_task(self._jobs())
-        members = asyncio.create_task(self._follow_members())
-        waits: list[asyncio.Future[Any]] = [jobs, members, asyncio.create_task(stop.wait()), self._counter.failed]
+        others = [
+            asyncio.create_task(work) for work in (self._follow_members(), self._relay.run(), self._follow_quorum())
+        ]
+        waits: list[asyncio.Future[Any]] = [jobs, *others, asyncio.create_task(stop.wait()), self._counter.failed]
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for task in waits:
                 if task not in done:
                     task.cancel()
-            await asyncio.gather(jobs, members, return_exceptions=True)
+            await asyncio.gather(jobs, *others, return_exceptions=True)
             for task in done:
                 task.result()
         finally:
@@ -127,6 +161,21 @@ class _Service:
                 await self._clerk.run()
             finally:
                 self._clerk = None
+                self._relay.settle()
+
+    async def _seal(self, job: str) -> None:
+        self._releases.ended(job, await self._relay.gather(_SEAL_S))
+
+    async def _release(self) -> None:
+        for job in await asyncio.to_thread(self._releases.release_pending, self._relay.quorum):
+            say("model_released", job=job, members=len(self._relay.quorum.cosigners))
+
+    async def _follow_quorum(self) -> None:
+        """Release models whose quorum comes after their job has ended."""
+        while True:
+            await self._relay.next_quorum()
+            if self._clerk is None:
+                await self._release()
 
     async def _follow_members(self) -> None:
         """Learn within half a second whom a command enrolled or suspended; the hub asks on every message."""
@@ -155,7 +204,8 @@ class _Service:
         self._wake()
 
     def _on_message(self, member: str, message: bytes) -> None:
-        self._counter.take(member, message)
+        if not self._relay.take(member, message):
+            self._counter.take(member, message)
 
     def _wake(self) -> None:
         if self._clerk:

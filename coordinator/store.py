@@ -51,12 +51,17 @@ TRANSITIONS: Mapping[JobState, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One bank: identity is its Ed25519 public key in hex, certificate_serial the TLS certificate it may use."""
+    """One bank: identity is its Ed25519 public key in hex, certificate_serial the TLS certificate it may use.
+
+    log and witness are the verifier keys of its log and of its cosignatures, empty where none was enrolled.
+    """
 
     id: str
     identity: str
     certificate_serial: int
     status: MemberStatus = "active"
+    log: str = ""
+    witness: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +105,27 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A released model file: sha256 of its bytes in hex, the job it came from, its path inside the state folder."""
+    """A model file: sha256 of its bytes in hex, the job it came from, its path inside the state folder.
+
+    released: UTC microseconds at which it was released, None while it is pending.
+    """
 
     sha256: str
     job: str
     path: str
+    released: int | None = None
+
+
+_MEMBERS = select(tables.members, tables.member_keys.c.log, tables.member_keys.c.witness).join(
+    tables.member_keys, tables.member_keys.c.member == tables.members.c.id, isouter=True
+)
+
+
+_MODELS = select(tables.models, tables.releases.c.released).join(
+    tables.releases,
+    (tables.releases.c.sha256 == tables.models.c.sha256) & (tables.releases.c.job == tables.models.c.job),
+    isouter=True,
+)
 
 
 class Store:
@@ -144,6 +165,8 @@ class Store:
         try:
             with self._transaction() as connection:
                 connection.execute(insert(tables.members).values(row))
+                keys = {"member": member.id, "log": member.log, "witness": member.witness}
+                connection.execute(insert(tables.member_keys).values(keys))
         except MisuseError as error:
             taken = {other.id for other in self.members()}
             what = f"member {member.id}" if member.id in taken else "this identity or certificate"
@@ -152,15 +175,13 @@ class Store:
 
     def members(self) -> list[Member]:
         """Return all banks, by id."""
+        query = _MEMBERS.order_by(tables.members.c.id)
         with self._transaction() as connection:
-            return [
-                _member(row)
-                for row in connection.execute(select(tables.members).order_by(tables.members.c.id)).mappings()
-            ]
+            return [_member(row) for row in connection.execute(query).mappings()]
 
     def member_by_serial(self, certificate_serial: int) -> Member | None:
         """Return the bank that holds the certificate with this serial number, whatever its status."""
-        query = select(tables.members).where(tables.members.c.certificate_serial == _serial_text(certificate_serial))
+        query = _MEMBERS.where(tables.members.c.certificate_serial == _serial_text(certificate_serial))
         with self._transaction() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else _member(row)
@@ -276,7 +297,7 @@ class Store:
         return [JobEvent(**{**row, "body": json.loads(row["body"])}) for row in rows]
 
     def add_model(self, model: ModelRecord) -> None:
-        """Note a released model file; noting the same one twice changes nothing."""
+        """Note a model file, pending; noting the same one twice changes nothing."""
         same = (tables.models.c.sha256 == model.sha256, tables.models.c.job == model.job)
         row = {"sha256": model.sha256, "job": model.job, "path": model.path}
         with self._transaction() as connection:
@@ -284,8 +305,26 @@ class Store:
             connection.execute(insert(tables.models).values(row))
 
     def models(self, job_id: str) -> list[ModelRecord]:
-        """Return a job's released model files, by digest."""
-        query = select(tables.models).where(tables.models.c.job == job_id).order_by(tables.models.c.sha256)
+        """Return a job's model files, by digest."""
+        query = _MODELS.where(tables.models.c.job == job_id).order_by(tables.models.c.sha256)
+        with self._transaction() as connection:
+            return [ModelRecord(**row) for row in connection.execute(query).mappings()]
+
+    def release_model(self, sha256: str, job_id: str) -> None:
+        """Note that a model is released from now on; doing so twice keeps the first time.
+
+        Raises `MisuseError` for a job that is not there.
+        """
+        same = (tables.releases.c.sha256 == sha256, tables.releases.c.job == job_id)
+        row = {"sha256": sha256, "job": job_id, "released": self._now_us()}
+        with self._transaction() as connection:
+            if connection.execute(select(tables.releases).where(*same)).first() is None:
+                connection.execute(insert(tables.releases).values(row))
+
+    def pending_models(self) -> list[ModelRecord]:
+        """Return the models that wait for their release, by job and digest."""
+        query = _MODELS.where(tables.releases.c.released.is_(None))
+        query = query.order_by(tables.models.c.job, tables.models.c.sha256)
         with self._transaction() as connection:
             return [ModelRecord(**row) for row in connection.execute(query).mappings()]
 
@@ -320,7 +359,8 @@ def _serial_text(serial: int) -> str:
 
 
 def _member(row: Mapping[Any, Any]) -> Member:
-    return Member(row["id"], row["identity"], int(row["certificate_serial"], 16), row["status"])
+    serial = int(row["certificate_serial"], 16)
+    return Member(row["id"], row["identity"], serial, row["status"], row["log"] or "", row["witness"] or "")
 
 
 def _job(row: Mapping[Any, Any]) -> Job:

@@ -6,7 +6,7 @@ a second writer of the same fact collides instead of adding a twin.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text
 
-__all__ = ["events", "jobs", "members", "metadata", "models", "rounds"]
+__all__ = ["events", "jobs", "member_keys", "members", "metadata", "models", "releases", "rounds"]
 
 metadata = MetaData()
 _sequence = BigInteger().with_variant(Integer, "sqlite")
@@ -18,6 +18,13 @@ members = Table(
     Column("identity", String(64), nullable=False, unique=True),
     Column("certificate_serial", String(48), nullable=False, unique=True),
     Column("status", String(16), nullable=False),
+)
+member_keys = Table(
+    "member_keys",
+    metadata,
+    Column("member", String(63), ForeignKey("members.id"), primary_key=True),
+    Column("log", Text, nullable=False),
+    Column("witness", Text, nullable=False),
 )
 jobs = Table(
     "jobs",
@@ -59,4 +66,11 @@ models = Table(
     Column("sha256", String(64), primary_key=True),
     Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
     Column("path", Text, nullable=False),
+)
+releases = Table(
+    "releases",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
+    Column("released", BigInteger, nullable=False),
 )

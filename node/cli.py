@@ -2,6 +2,7 @@
 
     creditmesh-node run   --config node.toml
     creditmesh-node check --config node.toml | --table FILE --schema FILE   [--json]
+    creditmesh-node keys  --member ID --state DIR
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 3 something needed is missing, 4 rolled back, 130
@@ -92,6 +93,19 @@ def _replay(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
+def _keys(options: argparse.Namespace) -> int:
+    from node.record_store import load_log_key
+    from node.witness_store import load_witness_key
+    from privacy.log.note import COSIGNATURE
+    from privacy.roster import check_member_id
+
+    member = check_member_id(options.member)
+    log = load_log_key(options.state, f"{member}/privacy-log").verifier()
+    witness = load_witness_key(options.state, member).verifier(COSIGNATURE)
+    print(f"log     {log.encode()}\nwitness {witness.encode()}")
+    return 0
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
@@ -112,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--schema", type=Path, metavar="FILE", help="the data dictionary, with --table")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(run=_check)
+    keys = commands.add_parser("keys", help="make the keys of this bank's log and cosignatures, and print both publics")
+    keys.add_argument("--member", required=True, metavar="ID", help="this bank's id")
+    keys.add_argument("--state", type=Path, required=True, metavar="DIR", help="its state folder, made if absent")
+    keys.set_defaults(run=_keys)
     replay = commands.add_parser("replay", help="recompute what this bank sent in a round and compare the commitment")
     replay.add_argument("job", metavar="JOB", help="the job's id, a folder under jobs/ of the state folder")
     replay.add_argument("round", type=_round, metavar="ROUND", help="the round's number, from 1")

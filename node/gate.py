@@ -3,13 +3,9 @@
 Nothing else in `node/` may import a link. The gate makes no message, opens none but receipts, and signs nothing: the
 log's store signs checkpoints. Theory: fail closed. A payload leaves only after its `egress.authorised` record is
 durable; when recording fails, the error goes to the caller and nothing is sent. Control frames (greetings,
-heartbeats, acknowledgements) are of bounded size and authorised in blocks. The coordinator's receipt proves that it
-wrote the same digest into its own log; what it proves is kept, and rides on the next commit.
-
-A round costs a node at most two commits, its upload's and its vote's (a third when somebody was lost and masks are
-revealed). The signature of a member that verified the sum comes later and holds two digests that all members know; as a
-frame of fixed size it leaves within a block that was authorised with a vote, and its own record rides on the next
-commit.
+heartbeats, acknowledgements), and checkpoints with their cosignatures, are of bounded size and authorised in blocks.
+The coordinator's receipt proves that it wrote the same digest into its own log; what it proves is kept, and rides on
+the next commit, so a round costs a node at most two.
 """
 
 import asyncio
@@ -23,7 +19,7 @@ from privacy.errors import InputError, MisuseError, VerificationError
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.note import VerifierKey
 from privacy.log.receipt import Seen, decode_receipt, verify_receipt
-from privacy.log.record import Entry, Event
+from privacy.log.record import BLOCKS, Entry, Event
 from privacy.outgoing import Outgoing
 
 __all__ = ["Gate", "GateSettings", "LinkEvents", "LinkFactory", "grpc_link"]
@@ -49,7 +45,8 @@ class GateSettings:
         coordinator: the receiver's id.
         coordinator_log: the pinned key of the coordinator's log; its name is that log's origin.
         boot: this process's boot id, which makes the names of control blocks unique.
-        control_frames, control_bytes: size of one block.
+        control_frames, control_bytes: size of one block of the link's frames.
+        cosign_frames, cosign_bytes: size of one block of checkpoints and cosignatures.
     """
 
     member: str
@@ -58,6 +55,8 @@ class GateSettings:
     boot: bytes
     control_frames: int = 4096
     control_bytes: int = 1 << 20
+    cosign_frames: int = 4096
+    cosign_bytes: int = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,9 @@ class Gate:
         self._sent: dict[str, _Sent] = {}
         self._blocks = 0
         self._signatures = ControlBlock(0, 0)
+        self._cosign = ControlBlock(0, 0)
+        self._cosign_turn = asyncio.Lock()
+        self.departed = asyncio.Event()
         self._seen = self._last_seen()
         self._link = make_link(self._authorise_control)
 
@@ -133,8 +135,8 @@ class Gate:
             InputError: `disk-full` or `log-unusable`; nothing was sent.
             MisuseError: `event-invalid` or `kind-reserved`; nothing was sent.
         """
-        if outgoing.kind == "control":
-            raise MisuseError("kind-reserved", "the kind `control` names blocks of control frames, not a message")
+        if outgoing.kind in BLOCKS:
+            raise MisuseError("kind-reserved", f"the kind `{outgoing.kind}` names blocks of frames, not a message")
         before = self._sent.get(outgoing.msg_id)
         sent = _Sent(
             payload_sha256=outgoing.payload_sha256,
@@ -147,7 +149,27 @@ class Gate:
         index = await self._authorise(outgoing, sent)
         self._remember(outgoing.msg_id, sent)
         await self._link.send(outgoing.message)
+        self.departed.set()  # whoever waits for this shows the log's new head to the coordinator
         return index
+
+    async def send_cosign(self, message: bytes) -> None:
+        """Send a checkpoint or a cosignature under a block that was recorded before; most cost no record.
+
+        Raises:
+            InputError: `disk-full` or `log-unusable`; nothing was sent.
+            MisuseError: `cosign-size` for a message that no block holds.
+        """
+        settings = self._settings
+        if len(message) > settings.cosign_bytes:
+            raise MisuseError("cosign-size", f"a message of {len(message)} bytes is larger than a block")
+        async with self._cosign_turn:
+            left = self._cosign
+            if left.frames < 1 or left.size < len(message):
+                block = self._block("cosign", settings.cosign_frames, settings.cosign_bytes)
+                await self._store.record([block])
+                left = ControlBlock(settings.cosign_frames, settings.cosign_bytes)
+            self._cosign = ControlBlock(left.frames - 1, left.size - len(message))
+            await self._link.send(message)
 
     async def _authorise(self, outgoing: Outgoing, sent: _Sent) -> int | None:
         body = {
@@ -242,7 +264,7 @@ class Gate:
             "bytes": size,
             "frames": frames,
             "payload_kind": kind,
-            "protection": "fixed-size",
+            "protection": "fixed-size" if kind == "control" else "signed",
         }
         self._blocks += 1
         return Entry("egress.authorised", body, CONTROL_PURPOSE)

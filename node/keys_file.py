@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from node.config import NodeConfig, TlsSettings
 from privacy.errors import InputError, PrivacyError
 from privacy.keys import IdentityKey
-from privacy.log.note import VerifierKey
+from privacy.log.note import COSIGNATURE, ED25519, VerifierKey
+from privacy.log.policy import REGULATOR
 from privacy.roster import check_member_id
 
 __all__ = ["NodeKeys", "Peers", "TlsFiles", "read_identity", "read_keys", "read_peers", "read_tls"]
@@ -45,14 +46,17 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """The identities this bank has pinned: 32-byte Ed25519 public keys, and the verifier key of the coordinator's log.
+    """What this bank has pinned: 32-byte Ed25519 identities, and the keys of logs and witnesses.
 
-    coordinator_log is a C2SP signed-note verifier key in text. members maps id to identity and holds this bank too.
+    coordinator_log is a C2SP signed-note verifier key in text. members maps id to identity and holds this bank too;
+    logs and witnesses map the same ids to verifier keys, witnesses also `regulator` where there is one.
     """
 
     coordinator: bytes
     coordinator_log: str
     members: Mapping[str, bytes]
+    logs: Mapping[str, VerifierKey]
+    witnesses: Mapping[str, VerifierKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +124,14 @@ def read_tls(settings: TlsSettings, member: str, now: datetime) -> TlsFiles:
 def read_peers(path: Path) -> Peers:
     """Return the pinned identities in a members.json file.
 
-    `{"coordinator": {"identity": HEX, "log": TEXT}, "members": {ID: {"identity": HEX}, ...}}`; an unknown or
-    repeated key, a bad id and two members of one identity are refused.
+    `{"coordinator": {"identity": HEX, "log": VKEY}, "members": {ID: {"identity": HEX, "log": VKEY, "witness": VKEY},
+    ...}, "regulator": {"witness": VKEY}}`, the last optional; an unknown or repeated key, a bad id, a key under another
+    name than its owner's and a key that two institutions share are refused.
     """
     raw = _read(path, LARGEST_PEERS_FILE)
     try:
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
-        coordinator, listed = _exactly(document, "coordinator", "members")
-        identity, log = _exactly(coordinator, "identity", "log")
-        members = {check_member_id(member): _key(*_exactly(entry, "identity")) for member, entry in listed.items()}
-        peers = Peers(_key(identity), _verifier_key(log), members)
+        peers = _peers(document)
     except PrivacyError as error:
         raise InputError("peers-format", f"{path}: {error.message}") from None
     except UnicodeDecodeError:
@@ -139,9 +141,28 @@ def read_peers(path: Path) -> Peers:
         raise InputError(
             "peers-format", f"{path}: {reason}; expected coordinator and members with identities"
         ) from None
-    if len({*members.values(), peers.coordinator}) != len(members) + 1:
+    if len({*peers.members.values(), peers.coordinator}) != len(peers.members) + 1:
         raise InputError("peers-twins", f"{path}: two institutions have one identity; each needs its own")
+    publics = [key.public for key in (*peers.logs.values(), *peers.witnesses.values())]
+    if len({*publics, VerifierKey.parse(peers.coordinator_log).public}) != len(publics) + 1:
+        raise InputError("peers-shared-key", f"{path}: one key serves two logs or witnesses; each role needs its own")
     return peers
+
+
+def _peers(document: Any) -> Peers:
+    parts = dict(document)
+    regulator = parts.pop("regulator", None)
+    coordinator, listed = _exactly(parts, "coordinator", "members")
+    identity, log = _exactly(coordinator, "identity", "log")
+    members, logs, witnesses = {}, {}, {}
+    for member, entry in listed.items():
+        pinned, member_log, witness = _exactly(entry, "identity", "log", "witness")
+        members[check_member_id(member)] = _key(pinned)
+        logs[member] = _verifier_key(member_log, ED25519, f"{member}/privacy-log")
+        witnesses[member] = _verifier_key(witness, COSIGNATURE, f"{member}/witness")
+    if regulator is not None:
+        witnesses[REGULATOR] = _verifier_key(_exactly(regulator, "witness")[0], COSIGNATURE)
+    return Peers(_key(identity), _verifier_key(log, ED25519).encode(), members, logs, witnesses)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,10 +187,15 @@ def _key(value: Any) -> bytes:
     return bytes.fromhex(value)
 
 
-def _verifier_key(value: Any) -> str:
+def _verifier_key(value: Any, kind: int, name: str = "") -> VerifierKey:
     if not isinstance(value, str) or len(value) > 1024:
-        raise InputError("peers-log", "the coordinator's log must be a verifier key in one line of text")
-    return VerifierKey.parse(value).encode()
+        raise InputError("peers-log", "the key of a log or a witness is a verifier key in one line of text")
+    key = VerifierKey.parse(value)
+    if key.kind != kind or (name and key.name != name):
+        raise InputError(
+            "peers-log", f"found a key of {key.name} with type {key.kind}, expected {name or 'type'} {kind}"
+        )
+    return key
 
 
 def _read(path: Path, largest: int) -> bytes:

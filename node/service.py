@@ -11,13 +11,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from node.archive import Archive
 from node.budget import Budget, cap_of
 from node.config import NodeConfig
+from node.cosigning import Cosigner, Cosigning, refuse_behind
 from node.dataset import dataset_digest, pseudonym, read_dictionary
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
@@ -33,10 +36,12 @@ from node.result import write_result
 from node.seat import Pins, Precautions, Seat
 from node.session import Bank, Session
 from node.usage import allow_exclusion, load_usage
+from node.witness_store import WitnessStore, load_witness_key
 from privacy.envelope import COORDINATOR
-from privacy.errors import PrivacyError, RefusalError
+from privacy.errors import InputError, PrivacyError, RefusalError
 from privacy.log.instant import Instant
-from privacy.log.note import VerifierKey
+from privacy.log.note import COSIGNATURE, VerifierKey
+from privacy.log.policy import network_policy
 from privacy.log.record import Actor, Author, Entry
 from privacy.manifest import Manifest
 from privacy.secagg.history import Vote
@@ -59,22 +64,11 @@ async def _serve(config: NodeConfig) -> int:
     state, boot = config.state.dir, os.urandom(32)
     store = _open_store(config, boot)
     try:
-        bank = _bank(config, keys, store)
-        inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-        def on_up(_peer: bytes, fresh: bool) -> None:
-            say("connected")
-            if fresh:
-                inbox.put_nowait(None)
-
-        def on_down(reason: str) -> None:
-            say("disconnected", reason=reason)
-
-        events = LinkEvents(inbox.put_nowait, on_up, on_down)
-        settings = GateSettings(config.member.id, COORDINATOR, VerifierKey.parse(keys.peers.coordinator_log), boot)
-        gate = Gate(settings, store, grpc_link(_link_settings(config, keys), boot[:_BOOT_BYTES], events))
-        session = Session(bank, gate)
-        code = await _until_stopped(gate, session, inbox)
+        witness = _open_witness(config, keys)
+        try:
+            code = await _work(config, keys, (store, witness), boot)
+        finally:
+            witness.close()
     finally:
         store.close()
         say("stopped", state=str(state.name))
@@ -82,7 +76,44 @@ async def _serve(config: NodeConfig) -> int:
     return code
 
 
-async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[bytes | None]") -> int:
+async def _work(config: NodeConfig, keys: NodeKeys, stores: tuple[RecordStore, WitnessStore], boot: bytes) -> int:
+    """Join gate, session and witness, and run them."""
+    store, witness = stores
+    inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def on_up(_peer: bytes, fresh: bool) -> None:
+        say("connected")
+        if fresh:
+            cosigning.begin()
+            inbox.put_nowait(None)
+
+    def on_down(reason: str) -> None:
+        say("disconnected", reason=reason)
+
+    def on_message(raw: bytes) -> None:
+        if not cosigning.take(raw):
+            inbox.put_nowait(raw)
+
+    events = LinkEvents(on_message, on_up, on_down)
+    settings = GateSettings(config.member.id, COORDINATOR, VerifierKey.parse(keys.peers.coordinator_log), boot)
+    gate = Gate(settings, store, grpc_link(_link_settings(config, keys), boot[:_BOOT_BYTES], events))
+    peers, member = keys.peers, config.member.id
+    cosigner = Cosigner(
+        member=member,
+        identity=keys.identity,
+        identities={**peers.members, COORDINATOR: peers.coordinator},
+        log=peers.logs[member],
+        policy=network_policy(peers.logs[member], member, peers.witnesses),
+    )
+    cosigning = Cosigning(cosigner, gate, store, witness, config.state.dir)
+    loop = asyncio.get_running_loop()
+    bank = _bank(config, keys, store, lambda: loop.call_soon_threadsafe(cosigning.settle))
+    return await _until_stopped(gate, Session(bank, gate), cosigning, inbox)
+
+
+async def _until_stopped(
+    gate: Gate, session: Session, cosigning: Cosigning, inbox: "asyncio.Queue[bytes | None]"
+) -> int:
     """Run until a signal comes or something fails; None in the inbox stands for a new process of the coordinator."""
     loop, code = asyncio.get_running_loop(), 0
     stop = asyncio.Event()
@@ -101,9 +132,12 @@ async def _until_stopped(gate: Gate, session: Session, inbox: "asyncio.Queue[byt
             if raw is None:
                 await session.forget("the coordinator was restarted")
             else:
+                await cosigning.confirmed.wait()  # nothing leaves before the coordinator said which head it holds
                 await session.take(raw)
 
-    tasks = [asyncio.create_task(gate.run()), asyncio.create_task(take()), asyncio.create_task(stop.wait())]
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(work) for work in (gate.run(), take(), cosigning.run(), stop.wait())
+    ]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -123,6 +157,7 @@ async def _leave_threads(code: int) -> None:
 
 
 def _open_store(config: NodeConfig, boot: bytes) -> RecordStore:
+    refuse_behind(config.state.dir)
     origin = f"{config.member.id}/privacy-log"
     author = Author(origin, boot, Actor("service", "node", "node", "process"))
     signer = load_log_key(config.state.dir, origin)
@@ -130,11 +165,24 @@ def _open_store(config: NodeConfig, boot: bytes) -> RecordStore:
     return RecordStore(StoreSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock))
 
 
+def _open_witness(config: NodeConfig, keys: NodeKeys) -> WitnessStore:
+    """Open the heads that this bank holds of the others' logs; its own two keys must be those that are pinned."""
+    state, member, peers = config.state.dir, config.member.id, keys.peers
+    signer = load_witness_key(state, member)
+    pinned = (peers.logs[member], peers.witnesses[member])
+    if pinned != (load_log_key(state, f"{member}/privacy-log").verifier(), signer.verifier(COSIGNATURE)):
+        message = f"{config.identity.peers}: pins another log or witness key for this member than {state} holds"
+        raise InputError("log-key-mismatch", message)
+    coordinator = VerifierKey.parse(peers.coordinator_log)
+    others = {key.name: key for name, key in peers.logs.items() if name != member}
+    return WitnessStore(state, signer, {**others, coordinator.name: coordinator}, lambda: int(time.time()))
+
+
 def _clock() -> Instant:
     return Instant(time.time_ns() // 1000, time.monotonic_ns() // 1000)
 
 
-def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
+def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore, written: Callable[[], object]) -> Bank:
     dictionary = read_dictionary(config.source.schema_file)
     table = read_table(
         config.source.table, config.source.schema_file, config.member.id, lambda text: say("warning", warning=text)
@@ -162,10 +210,10 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore) -> Bank:
         past_votes=partial(_past_votes, store),
         decided=partial(_decided, store),
         alarmed=partial(_alarmed, store),
-        write=partial(_write, config.state.dir, store),
+        write=partial(_write, (config.state.dir, store), written),
         archive=Archive(config.state.dir, dataset),
         minutes=Minutes(
-            config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job)
+            config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job, store.hold)
         ),
         precautions=_precautions(config, store, pseudonym(rules.commit_key, dataset)),
     )
@@ -188,10 +236,12 @@ def _precautions(config: NodeConfig, store: RecordStore, dataset: str) -> Precau
     return Precautions(budget, lambda message: hmac.digest(key, message, "sha256"))
 
 
-def _write(state: Path, store: RecordStore, how: str, seat: Seat) -> None:
-    """Write a job's result, and make what its receipts proved durable."""
+def _write(place: tuple[Path, RecordStore], written: Callable[[], object], how: str, seat: Seat) -> None:
+    """Write a job's result, make what its receipts proved durable, and have the log's head cosigned."""
+    state, store = place
     write_result(state, how, seat)
     store.flush()
+    written()
 
 
 def _link_settings(config: NodeConfig, keys: NodeKeys) -> LinkSettings:
@@ -231,7 +281,7 @@ def _alarmed(store: RecordStore, job: str, error: PrivacyError) -> None:
     """Record why this bank refused the coordinator; it rides on the commit of the halt that follows."""
     refused = isinstance(error, RefusalError)
     body = {
-        "class": "blocked" if refused else "mismatch",
+        "class": "budget" if error.code == "budget-cap" else "blocked" if refused else "mismatch",
         "severity": "high" if refused else "critical",
         "evidence": f"{error.code}: {error.message}"[:512],
     }

@@ -21,7 +21,7 @@ from privacy.errors import InputError, VerificationError
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.journal import PRAGMAS
 from privacy.log.note import COSIGNATURE, NoteSigner, VerifierKey
-from privacy.log.witness import SCHEMA, Answer, Held, Witness, read_heads, read_held, write_decision
+from privacy.log.witness import SCHEMA, Decision, Held, Witness, read_heads, read_held, write_decision
 
 __all__ = ["WitnessStore", "load_witness_key"]
 
@@ -62,7 +62,7 @@ class WitnessStore:
             self._mark.close()
             raise
 
-    def answer(self, requests: Sequence[bytes]) -> list[Answer]:
+    def answer(self, requests: Sequence[bytes]) -> list[Decision]:
         """Decide on requests in their order; on return what was decided is durable.
 
         Raises:
@@ -90,14 +90,14 @@ class WitnessStore:
         self._database.close()
         self._mark.close()
 
-    def _answer(self, requests: Sequence[bytes]) -> list[Answer]:
-        now, answers, changed = self._unix_seconds(), [], False
+    def _answer(self, requests: Sequence[bytes]) -> list[Decision]:
+        now, decisions, changed = self._unix_seconds(), [], False
         self._database.execute("BEGIN IMMEDIATE")
         try:
             for request in requests:
                 decision = self._witness.decide(request, lambda origin: read_held(self._database, origin), now)
                 write_decision(self._database, decision, request)
-                answers.append(decision.answer)
+                decisions.append(decision)
                 changed = changed or decision.held is not None
             self._database.execute("COMMIT")
         except BaseException:
@@ -107,7 +107,7 @@ class WitnessStore:
         if changed:
             # Synced before any answer leaves: whoever puts the database back must meet a mark that knows better.
             self._mark.keep(self._heads(), clean=False, now_us=None)
-        return answers
+        return decisions
 
     def _check(self) -> None:
         heads, mark = self._heads(), self._mark.stored

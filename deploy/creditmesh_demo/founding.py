@@ -16,7 +16,10 @@ from coordinator.keys_file import read_identity, write_new
 from coordinator.log_store import load_log_key
 from coordinator.store import Store
 from creditmesh_demo.folders import RunFolders
+from node.record_store import load_log_key as load_node_key
+from node.witness_store import load_witness_key
 from privacy.keys import IdentityKey
+from privacy.log.note import COSIGNATURE
 
 __all__ = ["found"]
 
@@ -62,35 +65,43 @@ def found(run: RunFolders) -> None:
     settings = config.load(settings_file)
     store = Store(settings.storage.url)
     try:
-        identities = {
-            member: _enrol(store, settings, member, folder / "keys", now) for member, folder in run.nodes.items()
-        }
+        banks = [_enrol(store, settings, member, folder, now) for member, folder in run.nodes.items()]
     finally:
         store.close()
-    _pin(run, identities)
+    _pin(run, banks)
 
 
-def _enrol(store: Store, settings: config.CoordinatorConfig, member: str, keys: Path, now: datetime) -> str:
-    """Make a member's keys and certificate under `keys`; return its identity, 64 hex digits."""
+def _enrol(
+    store: Store, settings: config.CoordinatorConfig, member: str, state: Path, now: datetime
+) -> consortium.Enrolment:
+    """Make a member's keys and certificate in its state folder; return what others may know of them."""
+    keys = state / "keys"
     keys.mkdir(parents=True, mode=0o700)
     seed, tls_key = secrets.token_bytes(32), authority.generate_key()
-    identity = IdentityKey.from_seed(seed).public.hex()
-    bank = consortium.Enrolment(member, identity, authority.public_key_of(tls_key))
+    bank = consortium.Enrolment(
+        member=member,
+        identity=IdentityKey.from_seed(seed).public.hex(),
+        tls_public_pem=authority.public_key_of(tls_key),
+        log=load_node_key(state, f"{member}/privacy-log").verifier().encode(),
+        witness=load_witness_key(state, member).verifier(COSIGNATURE).encode(),
+    )
     certificate = consortium.enrol(settings, store, bank, now)
     write_new(keys / "identity.key", seed.hex().encode("ascii") + b"\n", 0o600)
     write_new(keys / "tls.key", tls_key, 0o600)
     write_new(keys / "certificate.pem", certificate, 0o644)
     write_new(keys / "ca.pem", settings.tls.ca.read_bytes(), 0o644)
-    return identity
+    return bank
 
 
-def _pin(run: RunFolders, identities: dict[str, str]) -> None:
-    """Give every member the public identities of the coordinator, its log and all members."""
+def _pin(run: RunFolders, banks: list[consortium.Enrolment]) -> None:
+    """Give every member the public keys of the coordinator and of all members."""
     coordinator = read_identity(run.coordinator / "keys" / "identity.key").public.hex()
     log = load_log_key(run.coordinator, COORDINATOR_LOG).verifier().encode()
     document = {
         "coordinator": {"identity": coordinator, "log": log},
-        "members": {member: {"identity": identity} for member, identity in identities.items()},
+        "members": {
+            bank.member: {"identity": bank.identity, "log": bank.log, "witness": bank.witness} for bank in banks
+        },
     }
     for folder in run.nodes.values():
         write_new(folder / "keys" / "members.json", json.dumps(document, indent=1).encode("ascii"), 0o644)

@@ -3,14 +3,16 @@
 It starts nothing. Tests break one thing in it and look at what is said.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from coordinator.consortium import Founding, found
+from privacy.log.note import COSIGNATURE, NoteSigner
 from tests.node.bank import SCHEMA
 
-__all__ = ["JOB", "Operator", "make_operator"]
+__all__ = ["JOB", "Operator", "make_operator", "vkeys"]
 
 JOB = """[job]
 recipe = "scorecard"
@@ -40,3 +42,10 @@ def make_operator(folder: Path) -> Operator:
     schema.write_text(SCHEMA, encoding="utf-8")
     job.write_text(JOB, encoding="utf-8")
     return Operator(folder, folder / "coordinator.toml", job, schema)
+
+
+def vkeys(member: str) -> tuple[str, str]:
+    """Return the verifier keys of a bank's log and of its cosignatures."""
+    seed = hashlib.sha256(member.encode()).digest()
+    log, witness = NoteSigner(f"{member}/privacy-log", seed), NoteSigner(f"{member}/witness", seed[::-1])
+    return log.verifier().encode(), witness.verifier(COSIGNATURE).encode()

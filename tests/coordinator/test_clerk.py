@@ -64,6 +64,8 @@ class Desk:
         self.settings.state.dir.mkdir(exist_ok=True)
         self.network = Network.of(folder / "banks", count, **permit)
         self.entries: list[Entry] = []
+        self.sealed: list[tuple[str, int]] = []
+        self.released: list[list[str]] = []
         self.store = Store(self.settings.storage.url)
         for serial, name in enumerate(self.network.names, start=1):
             self.store.add_member(Member(name, identity_of(name).public.hex(), serial))
@@ -103,7 +105,15 @@ class Desk:
         network.arrive = lambda node, message: counter.take(node.name, message)  # type: ignore[method-assign]
         network.presence.lost_after_s = policy.lost_after_s
         return Office(self.settings, identity_of(COORDINATOR), self.store, counter, network.presence, carry,
-                      lambda _member: 0, network.now, self.entries.extend)  # fmt: skip
+                      lambda _member: 0, network.now, self.entries.extend, self.seal, self.release)  # fmt: skip
+
+    async def seal(self, job: str) -> None:
+        """Note that the log's head would be cosigned now; the model is pending until then."""
+        self.sealed.append((job, len(self.store.models(job))))
+
+    async def release(self) -> None:
+        """Note which models wait for their release now."""
+        self.released.append([model.job for model in self.store.pending_models()])
 
 
 @pytest.fixture
@@ -144,6 +154,8 @@ def test_a_job_that_is_done_leaves_figures_a_model_and_every_round(make: Callabl
     assert hashlib.sha256(content).hexdigest() == outcome["model_sha256"]
     assert outcome["metrics"]["auc"] > 0.5
     assert kinds(desk, job) == ["job-started", "job-done"]
+    assert outcome["released"] is False
+    assert (desk.sealed, desk.released) == ([(job.id, 0)], [[job.id]])
     assert {node.written[-1] for node in desk.network.nodes.values()} == {(job.id, "done")}
 
 

@@ -12,7 +12,7 @@ import pytest
 from coordinator import authority, cli
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
-from tests.coordinator.operator import Operator, make_operator
+from tests.coordinator.operator import Operator, make_operator, vkeys
 
 
 @pytest.fixture
@@ -86,7 +86,9 @@ def test_found_enrol_submit_and_list(tmp_path: Path, capsys: pytest.CaptureFixtu
     config = ["--config", str(folder / "coordinator.toml")]
     public, out = tmp_path / "alpha.pub", tmp_path / "alpha.pem"
     public.write_bytes(authority.public_key_of(authority.generate_key()))
-    enrol = ["enrol", "alpha", "--identity", "ab" * 32, "--tls-key", str(public), "--out"]
+    log, witness = vkeys("alpha")
+    enrol = ["enrol", "alpha", "--identity", "ab" * 32, "--log", log, "--witness", witness, "--tls-key", str(public),
+             "--out"]  # fmt: skip
 
     assert cli.main([*enrol, str(out), *config]) == 0
     assert authority.read_member_certificate(out.read_bytes()).member == "alpha"

@@ -56,14 +56,27 @@ def test_jobs_and_members_have_the_documented_keys(operator: Operator, capsys: p
             "ended": None,
             "rounds": 1,
             "models": ["ab" * 32],
+            "released": "pending",
         }
     ]
     commands.members(operator.config, True)
     assert json.loads(capsys.readouterr().out) == []
     commands.jobs(operator.config, False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["id", "recipe", "state", "rounds", "created", "ended", "reason"]
-    assert lines[1].split() == [job, "scorecard", "queued", "1", "2023-11-14T22:13:20Z"]
+    assert lines[0].split() == ["id", "recipe", "state", "rounds", "created", "ended", "released", "reason"]
+    assert lines[1].split() == [job, "scorecard", "queued", "1", "2023-11-14T22:13:20Z", "pending"]
+
+
+def test_a_released_model_is_shown_with_its_time(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(f"sqlite:///{operator.database}", now_us=lambda: 1_700_000_000_000_000)
+    job = store.add_job("scorecard", {})
+    store.add_job("scorecard", {})
+    store.add_model(ModelRecord("ab" * 32, job, "x"))
+    store.release_model("ab" * 32, job)
+    store.close()
+
+    commands.jobs(operator.config, True)
+    assert [each["released"] for each in json.loads(capsys.readouterr().out)] == ["2023-11-14T22:13:20Z", None]
 
 
 @pytest.mark.parametrize(

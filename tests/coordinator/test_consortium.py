@@ -1,6 +1,7 @@
 """A consortium is founded once; a bank is enrolled under one name, with its own keys, and no key of it is kept here."""
 
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from coordinator.config import load
 from coordinator.consortium import Enrolment, Founding, enrol, found
 from coordinator.store import Store
 from privacy.errors import InputError
-from tests.coordinator.operator import make_operator
+from tests.coordinator.operator import make_operator, vkeys
 
 
 def bank(member: str, digit: str = "a") -> Enrolment:
-    return Enrolment(member, digit * 64, authority.public_key_of(authority.generate_key()))
+    return Enrolment(
+        member, digit * 64, authority.public_key_of(authority.generate_key()), *vkeys(member.lower().strip("./"))
+    )
 
 
 def test_founding_twice_never_mints_a_second_root(tmp_path: Path) -> None:
@@ -48,6 +51,7 @@ def test_an_enrolled_bank_holds_a_certificate_that_names_it(tmp_path: Path) -> N
     found_member = store.member_by_serial(certificate.serial)
     assert found_member is not None
     assert (found_member.id, found_member.identity, found_member.status) == ("alpha", "a" * 64, "active")
+    assert (found_member.log, found_member.witness) == vkeys("alpha")
     store.close()
 
 
@@ -69,8 +73,13 @@ def test_two_institutions_of_one_name_or_identity_are_refused(tmp_path: Path) ->
         bank("Alpha"),
         bank("../alpha"),
         bank("alpha", "A"),
-        Enrolment("alpha", "a" * 63, b""),
-        Enrolment("alpha", "a" * 64, b"no key"),
+        replace(bank("alpha"), identity="a" * 63),
+        replace(bank("alpha"), tls_public_pem=b"no key"),
+        replace(bank("alpha"), log=""),
+        replace(bank("alpha"), log=vkeys("beta")[0]),
+        replace(bank("alpha"), log=vkeys("alpha")[1]),
+        replace(bank("alpha"), witness=vkeys("beta")[1]),
+        replace(bank("alpha"), witness=vkeys("alpha")[0]),
     ],
 )
 def test_a_bad_name_or_key_enrols_nobody(tmp_path: Path, second: Enrolment) -> None:

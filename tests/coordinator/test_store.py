@@ -201,3 +201,27 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             Store(url)
         assert "\n" not in caught.value.message
+
+
+def test_a_model_is_pending_until_it_is_released_once(store: Store) -> None:
+    jobs = [store.add_job("scorecard", {}) for _ in range(2)]
+    for job in jobs:
+        store.add_model(ModelRecord("ab" * 32, job, "models/ab.json"))
+    assert [model.job for model in store.pending_models()] == jobs
+
+    store.release_model("ab" * 32, jobs[0])
+    (first,) = store.models(jobs[0])
+    store.release_model("ab" * 32, jobs[0])
+
+    assert first.released is not None and store.models(jobs[0]) == [first]
+    assert [model.job for model in store.pending_models()] == jobs[1:]
+    with pytest.raises(MisuseError):
+        store.release_model("ab" * 32, "job-0009-00000000")
+
+
+def test_a_member_keeps_the_keys_of_its_log_and_witness(store: Store) -> None:
+    alpha = replace(ALPHA, log="alpha/privacy-log+x", witness="alpha/witness+y")
+    store.add_member(alpha)
+
+    assert store.members() == [alpha]
+    assert store.member_by_serial(alpha.certificate_serial) == alpha

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from coordinator import authority
-from tests.coordinator.operator import JOB, Operator, make_operator
+from tests.coordinator.operator import JOB, Operator, make_operator, vkeys
 from tests.e2e.command import COORDINATOR, NODE, command, limit_files, run
 from tests.node.bank import HEADER, ROWS, Bank, make_bank, write_table
 
@@ -180,7 +180,8 @@ def busy_port(operator: Operator) -> None:
 SOCKETS: list[socket.socket] = []
 RUN = ("run", "--config", "coordinator.toml")
 SUBMIT = ("submit", "job.toml", "--config", "coordinator.toml")
-ENROL = ("enrol", "Al/pha", "--identity", "ab" * 32, "--tls-key", "alpha.pub", "--out", "a.pem")
+KEYS = ("--log", vkeys("alpha")[0], "--witness", vkeys("alpha")[1])
+ENROL = ("enrol", "Al/pha", "--identity", "ab" * 32, *KEYS, "--tls-key", "alpha.pub", "--out", "a.pem")
 Arguments = tuple[str, ...]
 OPERATORS: list[tuple[str, Arguments, Callable[[Operator], object], str]] = [
     ("port taken", RUN, busy_port, "the port is taken"),
@@ -228,7 +229,7 @@ def test_a_coordinators_command_that_cannot_be_done(
 def test_two_banks_of_one_name_cannot_be_enrolled(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(operator.folder)
     (operator.folder / "a.pub").write_bytes(authority.public_key_of(authority.generate_key()))
-    enrol = ["enrol", "alpha", "--tls-key", "a.pub", "--config", "coordinator.toml", "--identity"]
+    enrol = ["enrol", "alpha", *KEYS, "--tls-key", "a.pub", "--config", "coordinator.toml", "--identity"]
 
     assert run(command(COORDINATOR, *enrol, "ab" * 32, "--out", "1.pem")).code == 0
     again = run(command(COORDINATOR, *enrol, "cd" * 32, "--out", "2.pem"))

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coordinator import authority
+from node.record_store import load_log_key
+from node.witness_store import load_witness_key
 from privacy.keys import IdentityKey
-from privacy.log.note import NoteSigner
+from privacy.log.note import COSIGNATURE, NoteSigner
 
 __all__ = ["HEADER", "ROWS", "SCHEMA", "Bank", "make_bank", "write_table"]
 
@@ -116,8 +118,12 @@ def make_bank(folder: Path, member: str = "alpha") -> Bank:
     log = NoteSigner("coordinator/privacy-log", bytes(32)).verifier().encode()
     peers = {
         "coordinator": {"identity": IdentityKey.from_seed(bytes(32)).public.hex(), "log": log},
-        "members": {name: {"identity": IdentityKey.from_seed(seed).public.hex()} for name, seed in seeds.items()},
+        "members": {name: _pins(name, seed) for name, seed in seeds.items()},
     }
+    state = folder / "state"
+    own = peers["members"][member]
+    own["log"] = load_log_key(state, f"{member}/privacy-log").verifier().encode()
+    own["witness"] = load_witness_key(state, member).verifier(COSIGNATURE).encode()
     _write(folder / "ca.pem", root.certificate_pem)
     _write(folder / "node.pem", certificate)
     _write(folder / "node.key", key, mode=0o600)
@@ -150,6 +156,16 @@ dir = "state"
         encoding="utf-8",
     )
     return Bank(folder, config, table, folder / "schema.toml", other)
+
+
+def _pins(name: str, seed: bytes) -> dict[str, str]:
+    log = NoteSigner(f"{name}/privacy-log", bytes([seed[0] + 50]) * 32)
+    witness = NoteSigner(f"{name}/witness", bytes([seed[0] + 100]) * 32)
+    return {
+        "identity": IdentityKey.from_seed(seed).public.hex(),
+        "log": log.verifier().encode(),
+        "witness": witness.verifier(COSIGNATURE).encode(),
+    }
 
 
 def _write(path: Path, content: bytes, mode: int = 0o644) -> None:

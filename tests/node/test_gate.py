@@ -76,14 +76,14 @@ class Room:
         return Receipt(event, index, inclusion, self.peer.appender.note, told, tuple(proof)).encode()
 
 
-def made(path: Path, store: RecordStore, peer: MemoryLog) -> Room:
+def made(path: Path, store: RecordStore, peer: MemoryLog, **more: int) -> Room:
     links: list[FakeLink] = []
 
     def make_link(authorise: Callable[[], ControlBlock]) -> FakeLink:
         links.append(FakeLink(path, authorise))
         return links[0]
 
-    settings = GateSettings("bank-a", "coordinator", peer.signer.verifier(), os.urandom(16), 100, 20_000)
+    settings = GateSettings("bank-a", "coordinator", peer.signer.verifier(), os.urandom(16), 100, 20_000, **more)
     gate = Gate(settings, store, make_link)
     return Room(path, store, gate, links[0], peer)
 
@@ -196,7 +196,7 @@ def test_nothing_leaves_when_recording_fails(room: Room) -> None:
 
 def test_nothing_leaves_that_the_record_cannot_describe(room: Room) -> None:
     for bad in (message(1, borrower="x"), replace(message(1), payload_sha256="short"), replace(message(1), msg_id=""),
-                replace(message(1), kind="control")):  # fmt: skip
+                replace(message(1), kind="control"), replace(message(1), kind="cosign")):  # fmt: skip
         with pytest.raises(MisuseError):
             send(room, bad)
     assert room.link.sent == [] and room.recorded("egress.authorised") == []
@@ -339,4 +339,51 @@ def test_the_whole_log_verifies_with_the_coordinators_key(room: Room) -> None:
     memory = MemoryLog()
     memory.database, memory.signer = database, room.store._settings.signer
     report = verify_log(memory.source(peer=room.peer.signer.verifier()))
-    assert [step.status for step in report.steps] == ["passed"] * 9 + ["skipped"]
+    assert [step.status for step in report.steps] == ["passed"] * 9 + ["skipped"] * 3
+
+
+def test_checkpoints_leave_under_a_block_that_is_durable_before(room: Room) -> None:
+    async def run() -> None:
+        for _ in range(3):
+            await room.gate.send_cosign(bytes(1000))
+
+    asyncio.run(run())
+    blocks = [event for event in room.link.durable[0] if event.kind == "egress.authorised"]
+    assert [(each.body["payload_kind"], each.body["frames"], each.body["bytes"]) for each in blocks] == [
+        ("cosign", 4096, 8 << 20)]  # fmt: skip
+    assert len(room.link.sent) == 3 and len(room.recorded("egress.authorised")) == 1
+
+
+@pytest.mark.parametrize(("frames", "size", "blocks"), [(2, 10_000, 3), (100, 2_500, 3), (100, 1_000, 6)])
+def test_no_more_checkpoints_leave_than_blocks_allow(tmp_path: Path, frames: int, size: int, blocks: int) -> None:
+    store = opened(tmp_path)
+    room = made(tmp_path, store, MemoryLog(PEER, seed=9), cosign_frames=frames, cosign_bytes=size)
+
+    async def run() -> None:
+        await asyncio.gather(*(room.gate.send_cosign(bytes(1000)) for _ in range(6)))
+
+    asyncio.run(run())
+    found = room.recorded("egress.authorised")
+    assert len(found) == blocks and len({each.body["msg_id"] for each in found}) == blocks
+    assert len(room.link.sent) == 6
+    with pytest.raises(MisuseError) as caught:
+        asyncio.run(room.gate.send_cosign(bytes(size + 1)))
+    assert caught.value.code == "cosign-size" and len(room.link.sent) == 6
+    store.close()
+
+
+def test_a_checkpoint_does_not_leave_when_its_block_cannot_be_recorded(room: Room) -> None:
+    room.store._database.execute("PRAGMA query_only = ON")
+    with pytest.raises(InputError):
+        asyncio.run(room.gate.send_cosign(b"checkpoint"))
+    room.store._database.execute("PRAGMA query_only = OFF")
+    assert room.link.sent == []
+
+
+def test_whoever_shows_heads_is_told_that_a_message_left(room: Room) -> None:
+    assert not room.gate.departed.is_set()
+    send(room, message(1))
+    assert room.gate.departed.is_set()
+    room.gate.departed.clear()
+    asyncio.run(room.gate.send_cosign(b"checkpoint"))
+    assert not room.gate.departed.is_set()

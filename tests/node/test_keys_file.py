@@ -13,6 +13,7 @@ from coordinator import authority
 from node.config import load
 from node.keys_file import NodeKeys, read_keys
 from privacy.errors import InputError
+from privacy.log.note import COSIGNATURE, ED25519, NoteSigner, VerifierKey
 from tests.node.bank import Bank, make_bank
 
 
@@ -53,6 +54,26 @@ def repeated_member(bank: Bank) -> None:
     path.write_text(text.replace('"beta"', '"delta"'), encoding="utf-8")
 
 
+def vkey(name: str, kind: int, seed: bytes = bytes([9] * 32)) -> str:
+    return NoteSigner(name, seed).verifier(kind).encode()
+
+
+def shared(peers: dict[str, Any]) -> str:
+    delta = VerifierKey.parse(peers["members"]["delta"]["witness"])
+    return VerifierKey("beta/witness", COSIGNATURE, delta.public).encode()
+
+
+def test_a_regulator_may_be_pinned_as_a_witness(tmp_path: Path) -> None:
+    bank = make_bank(tmp_path)
+    assert sorted(keys(bank).peers.witnesses) == ["alpha", "beta", "delta", "gamma"]
+    edit_peers(bank, lambda peers: peers.update(regulator={"witness": vkey("nfra.example/witness", COSIGNATURE)}))
+    peers = keys(bank).peers
+    assert sorted(peers.witnesses) == ["alpha", "beta", "delta", "gamma", "regulator"]
+    assert {name: key.name for name, key in peers.logs.items()} == {
+        name: f"{name}/privacy-log" for name in peers.members
+    }
+
+
 BREAKS: list[tuple[str, Callable[[Bank], object], str]] = [
     ("key-of-another", other_key, "tls-key-mismatch"),
     ("other-authority", foreign_certificate, "tls-foreign-authority"),
@@ -90,8 +111,39 @@ BREAKS: list[tuple[str, Callable[[Bank], object], str]] = [
     ),
     (
         "peers-twins",
-        lambda bank: edit_peers(bank, lambda peers: peers["members"].update(beta=peers["members"]["delta"])),
+        lambda bank: edit_peers(
+            bank, lambda peers: peers["members"]["beta"].update(identity=peers["members"]["delta"]["identity"])
+        ),
         "peers-twins",
+    ),
+    (
+        "peers-no-witness",
+        lambda bank: edit_peers(bank, lambda peers: peers["members"]["beta"].pop("witness")),
+        "peers-format",
+    ),
+    (
+        "peers-log-of-another",
+        lambda bank: edit_peers(
+            bank, lambda peers: peers["members"]["beta"].update(log=peers["members"]["delta"]["log"])
+        ),
+        "peers-format",
+    ),
+    (
+        "peers-witness-type",
+        lambda bank: edit_peers(
+            bank, lambda peers: peers["members"]["beta"].update(witness=vkey("beta/witness", ED25519))
+        ),
+        "peers-format",
+    ),
+    (
+        "peers-shared-key",
+        lambda bank: edit_peers(bank, lambda peers: peers["members"]["beta"].update(witness=shared(peers))),
+        "peers-shared-key",
+    ),
+    (
+        "peers-regulator",
+        lambda bank: edit_peers(bank, lambda peers: peers.update(regulator={"log": vkey("r", ED25519)})),
+        "peers-format",
     ),
 ]
 
