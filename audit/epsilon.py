@@ -125,7 +125,7 @@ def _take(audit: EpsilonAudit, replay: _Replay, event: Event) -> None:
     spending.releases += spent.count
     spending.recomputed = total
     for what, logged, found in (("eps_step", body["eps_step"], step), ("eps_total", body["eps_total"], total)):
-        # Releases without record cost something too: after one, a larger total proves nothing, a smaller one still lies.
+        # A release without record cost something too: a larger total then proves nothing, a smaller one still lies.
         unproved = what == "eps_total" and audit.missing and float(Decimal(str(logged))) >= found
         if not unproved and not _same(str(logged), found):
             audit.faults.append(Fault(event.seq, "differs", f"{what} is written as {logged}, the records make {found}"))

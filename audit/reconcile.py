@@ -1,21 +1,23 @@
-"""Compare what a node says it sent with what the coordinator says it received.
+"""Compare what a bank and the coordinator say they sent each other, in both directions.
 
 Both logs are taken as verified. Theory: a tree proves that nothing recorded was removed; only the other side's log
-shows what was never recorded. Records are joined by message id. An arrival that the node's log lacks is the node's
-doing when it carries the node's signature, and the coordinator's invention when it does not.
+shows what was never recorded. Records are joined by message id. An arrival that its sender's log lacks is the sender's
+doing when it carries the sender's signature, and the receiver's invention when it does not.
+
+A bank records an upload durably before it leaves. The coordinator's records of what it gives to banks, and a bank's of
+what it took from the coordinator, ride on a later commit: a crash may lose some, and where the log says that it was
+opened after one, their absence is graver than nothing and lighter than a hidden message.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from privacy.errors import VerificationError
-from privacy.log.record import BLOCKS, Event, decode_event
-from privacy.log.sender import verify_sender
+from audit.halves import Arrived, Half, Name, Sent, coordinator_halves, node_half
+from privacy.log.record import decode_event
 from privacy.log.verify import KnownHead
 
-__all__ = ["Finding", "Reconciliation", "Severity", "peer_heads", "reconcile"]
+__all__ = ["Finding", "Reconciliation", "Severity", "compare", "peer_heads", "reconcile"]
 
 Severity = Literal["low", "medium", "critical"]
 IN_FLIGHT_US = 600_000_000
@@ -34,14 +36,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Reconciliation:
-    """The comparison's outcome.
+    """The comparison's outcome; `down_` is what the coordinator sent to the bank, the rest what the bank sent.
 
     Attributes:
         matched: messages that both logs show with one digest and size.
         sent_bytes, received_bytes: their sums over all payload records of the node and of its arrivals.
         control_bytes: upper bound of what the node authorised in blocks of control frames.
         signatures: arrivals whose sender's signature was checked and holds.
-        findings: what does not agree, in the order of the logs.
+        unresolved: the coordinator's records for several banks that do not say for which.
+        findings: what does not agree; codes of the second direction begin with `down-`.
     """
 
     matched: int = 0
@@ -49,6 +52,11 @@ class Reconciliation:
     received_bytes: int = 0
     control_bytes: int = 0
     signatures: int = 0
+    down_matched: int = 0
+    down_sent_bytes: int = 0
+    down_received_bytes: int = 0
+    down_signatures: int = 0
+    unresolved: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     def worst(self) -> Severity | None:
@@ -58,10 +66,17 @@ class Reconciliation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    payload_sha256: str
-    size: int
-    utc_us: int
+class _Way:
+    """One direction: its code's prefix, its parties' names, and what the sender's crash can excuse."""
+
+    prefix: str
+    sender: str
+    receiver: str
+    hidden: str
+    invented: str
+    latest_us: int
+    crashed_us: int
+    partial: bool
 
 
 def peer_heads(node_events: Iterable[bytes], origin: str) -> tuple[KnownHead, ...]:
@@ -75,87 +90,110 @@ def peer_heads(node_events: Iterable[bytes], origin: str) -> tuple[KnownHead, ..
 
 
 def reconcile(
-    node_events: Iterable[bytes], peer_events: Iterable[bytes], member: str, identity: bytes | None
+    node_events: Iterable[bytes],
+    peer_events: Iterable[bytes],
+    member: str,
+    identity: bytes | None,
+    coordinator: bytes | None = None,
 ) -> Reconciliation:
-    """Compare a node's egress with the coordinator's arrivals from it.
+    """Compare a node's log with the coordinator's.
 
     Args:
         node_events: events of the node's log in order.
         peer_events: events of the coordinator's log in order.
         member: the node's id in the coordinator's records.
-        identity: the node's 32-byte public key; without it, signatures of arrivals are not checked.
+        identity: the node's 32-byte public key; without it, signatures of its messages are not checked.
+        coordinator: the coordinator's, likewise.
     """
-    out = Reconciliation()
-    sent, sends, latest = _collect(node_events, out)
-    arrivals: Counter[str] = Counter()
-    for event in map(decode_event, peer_events):
-        latest = max(latest, event.utc_us)
-        if event.kind == "ingress.received" and event.body["from"] == member:
-            name = str(event.body["msg_id"])
-            arrivals[name] += 1
-            _compare(event, sent.get(name), identity, out)
-            if arrivals[name] > sends[name] > 0:
-                out.findings.append(Finding("medium", "arrived-twice", name, "arrived more often than it was sent"))
-    for name, record in sent.items():
-        if arrivals[name] < sends[name]:
-            young = latest - record.utc_us < IN_FLIGHT_US
-            detail = "was recorded by the node and never received" + (
-                ", within ten minutes of the end" if young else ""
-            )
-            out.findings.append(Finding("low" if young else "medium", "not-received", name, detail))
+    return compare(node_half(node_events, coordinator), coordinator_halves(peer_events, {member: identity})[member])
+
+
+def compare(node: Half, peer: Half) -> Reconciliation:
+    """Compare the two halves of one bank and the coordinator."""
+    out = Reconciliation(
+        sent_bytes=node.sent_bytes,
+        received_bytes=peer.arrived_bytes,
+        control_bytes=node.control_bytes,
+        signatures=peer.signatures,
+        down_sent_bytes=peer.sent_bytes,
+        down_received_bytes=node.arrived_bytes,
+        down_signatures=node.signatures,
+        unresolved=peer.unresolved,
+    )
+    latest_us = max(node.latest_us, peer.latest_us)
+    up = _Way("", "node", "coordinator", "egress-hidden", "arrival-invented", latest_us, 0, partial=False)
+    unsure = peer.unresolved > 0
+    down = _Way("down-", "coordinator", "node", "hidden", "invented", latest_us, peer.crashed_us, partial=unsure)
+    out.matched = _walk(up, node.sent, peer.arrived, out)
+    # Logs that were written before this direction was recorded hold nothing of it on either side.
+    out.down_matched = _walk(down, peer.sent, node.arrived, out)
     return out
 
 
-def _collect(events: Iterable[bytes], out: Reconciliation) -> tuple[dict[str, _Sent], Counter[str], int]:
-    sent: dict[str, _Sent] = {}
-    sends: Counter[str] = Counter()
-    latest = 0
-    for event in map(decode_event, events):
-        latest = max(latest, event.utc_us)
-        if event.kind != "egress.authorised":
+def _walk(way: _Way, sent: dict[Name, Sent], arrived: dict[Name, Arrived], out: Reconciliation) -> int:
+    matched = 0
+    for name, arrival in arrived.items():
+        record = sent.get(name)
+        if record is None:
+            out.findings += _one_sided(way, name, arrival)
             continue
-        body, size = event.body, int(str(event.body["bytes"]))
-        if body["payload_kind"] in BLOCKS:
-            out.control_bytes += size
-            continue
-        name = str(body["msg_id"])
-        out.sent_bytes += size
-        sends[name] += 1
-        sent[name] = _Sent(str(body["payload_sha256"]), size, event.utc_us)
-    return sent, sends, latest
+        wrong = _differs(way, name, record, arrival)
+        matched += not wrong
+        out.findings += [*wrong, *_asides(way, name, record, arrival)]
+    for name, record in sent.items():
+        if name not in arrived:
+            young = way.latest_us - record.utc_us < IN_FLIGHT_US
+            detail = f"was recorded by the {way.sender} and never received by the {way.receiver}"
+            detail += ", within ten minutes of the end" if young else ""
+            out.findings.append(_finding(way, "low" if young else "medium", "not-received", name, detail))
+    return matched
 
 
-def _compare(event: Event, record: _Sent | None, identity: bytes | None, out: Reconciliation) -> None:
-    body: Mapping[str, object] = event.body
-    name, size = str(body["msg_id"]), int(str(body["bytes"]))
-    out.received_bytes += size
-    signed = _signed(body, identity, out)
-    if record is None:
-        detail = {
-            True: ("egress-hidden", "arrived with the node's signature, but the node recorded no such message"),
-            False: ("arrival-invented", "the coordinator records an arrival that the node did not sign"),
-            None: ("one-sided", "only the coordinator records it; give the members' identities to tell who lies"),
-        }[signed]
-        out.findings.append(Finding("critical", detail[0], name, detail[1]))
-        return
-    if (body["payload_sha256"], size) != (record.payload_sha256, record.size):
-        out.findings.append(Finding("critical", "differs", name, "the two logs show another digest or size"))
-    elif signed is False:
-        out.findings.append(Finding("critical", "signature", name, "the arrival's signature is not the node's"))
-    else:
-        out.matched += 1
-    if not body["accepted"]:
-        out.findings.append(Finding("low", "refused", name, f"the coordinator refused it: {body.get('reason', '-')}"))
-    if abs(event.utc_us - record.utc_us) > CLOCK_US:
-        out.findings.append(Finding("low", "clock", name, "the two logs' times differ by more than five seconds"))
+def _one_sided(way: _Way, name: Name, arrival: Arrived) -> list[Finding]:
+    if way.partial:
+        # The sender wrote down messages without saying to whom, so one more or less cannot be told.
+        return []
+    crashed = way.crashed_us > arrival.utc_us
+    if arrival.signed is False:
+        detail = f"the {way.receiver} records an arrival that the {way.sender} did not sign"
+        return [_finding(way, "critical", way.invented, name, detail)]
+    if crashed:
+        detail = f"arrived, but the {way.sender} has no record of it; its log was opened after a crash later"
+        return [_finding(way, "medium", "lost", name, detail)]
+    if arrival.signed:
+        detail = f"arrived with the {way.sender}'s signature, but the {way.sender} recorded no such message"
+        return [_finding(way, "critical", way.hidden, name, detail)]
+    detail = f"only the {way.receiver} records it; give the members' identities to tell who lies"
+    return [_finding(way, "critical", "one-sided", name, detail)]
 
 
-def _signed(body: Mapping[str, object], identity: bytes | None, out: Reconciliation) -> bool | None:
-    if identity is None:
-        return None
-    try:
-        verify_sender(body, identity)
-    except VerificationError:
-        return False
-    out.signatures += 1
-    return True
+def _differs(way: _Way, name: Name, record: Sent, arrival: Arrived) -> list[Finding]:
+    if not arrival.forms <= record.forms:
+        return [_finding(way, "critical", "differs", name, "the two logs show another digest or size")]
+    if arrival.signed is False:
+        return [_finding(way, "critical", "signature", name, f"the arrival's signature is not the {way.sender}'s")]
+    return []
+
+
+def _asides(way: _Way, name: Name, record: Sent, arrival: Arrived) -> list[Finding]:
+    """Return what is worth saying of a message that both logs show."""
+    found = []
+    if arrival.accepted > 1:
+        found.append(_finding(way, "medium", "accepted-twice", name, f"was accepted {arrival.accepted} times"))
+    elif arrival.count > record.count:
+        found.append(_finding(way, "medium", "arrived-twice", name, "arrived more often than it was sent"))
+    elif arrival.count < record.count:
+        detail = f"was sent {record.count} times and arrived {arrival.count} times"
+        found.append(_finding(way, "low", "sent-again", name, detail))
+    if not arrival.accepted:
+        found.append(_finding(way, "low", "refused", name, f"the {way.receiver} refused it: {arrival.reason or '-'}"))
+    # Repeated messages have several times, of which only single ones belong together for certain.
+    apart = abs(arrival.utc_us - record.utc_us) > CLOCK_US + record.error_us + arrival.error_us
+    if apart and record.count == arrival.count == 1:
+        found.append(_finding(way, "low", "clock", name, "the two logs' times differ by more than five seconds"))
+    return found
+
+
+def _finding(way: _Way, severity: Severity, code: str, name: Name, detail: str) -> Finding:
+    label = name[0] if not name[1] else f"{name[0]} ({name[1]})"
+    return Finding(severity, way.prefix + code, label, detail)
