@@ -75,7 +75,7 @@ class Flag:
 class Stack:
     """Several short things in one cell, one under the other."""
 
-    parts: tuple["Value | Digest | Flag", ...]
+    parts: tuple["Say | Value | Digest | Flag", ...]
 
 
 Cell = Say | Value | Digest | Moment | Proof | Flag | Stack | int | None

@@ -191,8 +191,10 @@ class Timeline:
                 pen.diamond(at(mark.utc_us), y + 10, self._tint(len(self.spans) + mark.kind))
         y = 14 + 28 * len(self.rows)
         pen.line((left, y), (right, y), INK)
-        pen.text(left, y + 18, same(_minute(start)), "start", INK)
-        pen.text(right, y + 18, same(_minute(end)), "end", INK)
+        length = 16 if end - start > 7_200_000_000 else 19
+        for moment, x, anchor in ((start, left, "start"), (end, right, "end")):
+            words = format_utc(moment)[:length].replace("T", " ") + "Z"
+            pen.text(x, y + 18, same(words), anchor, INK)
         names = [*self.spans, *self.marks]
         pen.legend(names, left, y + 44, [self._tint(kind) for kind in range(len(names))])
         return pen.finish()
@@ -281,10 +283,11 @@ class _Pen:
     def legend(self, names: Sequence[Say], x: float, y: float, tints: Sequence[str] = COLOURS) -> None:
         if len(names) < 2:
             return
+        left = x
         for number, name in enumerate(names):
             wide = 34 + max(_width(name.of(language)) for language in LANGUAGES)
             if x + wide > WIDTH:
-                x, y = 64, y + 20
+                x, y = left, y + 20
                 self.height += 20
             self.box(x, y - 10, 12, 12, tints[number % len(tints)])
             self.text(x + 18, y, name, "start", INK)
@@ -328,7 +331,3 @@ def _width(words: str) -> int:
 
 def _day(utc_us: int) -> str:
     return format_utc(utc_us)[:10]
-
-
-def _minute(utc_us: int) -> str:
-    return format_utc(utc_us)[:16].replace("T", " ") + "Z"

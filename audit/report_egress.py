@@ -8,14 +8,14 @@ counters, which the page tells the reader to compare.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from audit.reconcile import Finding
 from audit.report_answer import Answer, Cell, Digest, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
 from audit.report_drawing import Bars, Columns
 from audit.report_read import Account, Scene, count_of, text_of
-from audit.report_say import Say, counted, same, sized
+from audit.report_say import Say, counted, same, shown, sized
 from audit.report_texts import FINDINGS, SEVERITIES, Words, nothing_recorded
 from privacy.log.instant import format_utc
 from privacy.log.record import Event
@@ -77,32 +77,39 @@ class Egress:
         if not self.groups and not self.blocks:
             yield Answer(1, "none", (nothing_recorded("egress.authorised"),))
             return
-        sent, blocks = sum(each.size for each in self.groups.values()), sum(each.size for each in self.blocks.values())
-        days = sorted({group[1] for group in self.groups})
-        count, to = self.messages.total, len({group[2] for group in self.groups})
-        sentences = [
-            Say(
-                f"{counted(count, 'message')} of {sized(sent)} in all left on {counted(len(days), 'day')} "
-                f"to {counted(to, 'recipient')}.",
-                f"共外发报文 {count:,} 份，合计 {sized(sent)}，涉及 {len(days):,} 天、{to:,} 个接收方。",
-            )
-        ]
-        if self.blocks:
-            sentences.append(
-                Say(
-                    f"Besides, control frames (heartbeats, acknowledgements) of at most {sized(blocks)} were "
-                    "authorised "
-                    "in blocks; they carry no payload, and less than the block was sent.",
-                    f"此外，心跳、应答等控制帧按批次预先授权，上限合计 {sized(blocks)}；控制帧不含业务数据，"
-                    "实际发送不超过该上限。",
-                )
-            )
         tables = [self._table(self.groups, Words.egress_by_day, Words.messages)] if self.groups else []
         if self.blocks:
             tables.append(self._table(self.blocks, Words.blocks, Words.frames))
         if self.groups:
             tables.append(self._listing())
-        yield Answer(1, "listed", tuple(sentences), tuple(tables), tuple(self._pictures(scene, days)))
+        sentences = [*self._sentences(scene.banks, banks=True)]
+        sentences += self._sentences([each for each in scene.accounts if each.is_coordinator], banks=False)
+        yield Answer(1, "listed", tuple(sentences), tuple(tables), tuple(self._pictures(scene)))
+
+    def _sentences(self, accounts: Sequence[Account], *, banks: bool) -> Iterator[Say]:
+        """Say what left the banks, or what the coordinator sent out."""
+        numbers = {account.number for account in accounts}
+        groups = {group: each for group, each in self.groups.items() if group[0] in numbers}
+        size, count = sum(each.size for each in groups.values()), sum(each.messages for each in groups.values())
+        days, to = len({group[1] for group in groups}), len({group[2] for group in groups})
+        blocks = sum(each.size for group, each in self.blocks.items() if group[0] in numbers)
+        if groups or banks:
+            who = Say("left the banks" if len(accounts) > 1 else "left the bank", "银行")
+            who = who if banks else Say("left the coordinator", "协调方")
+            yield Say(
+                f"{counted(count, 'message')} of {sized(size)} ({size:,} bytes) in all {who.en} on "
+                f"{counted(days, 'day')}, to {counted(to, 'recipient')}.",
+                f"{who.zh}共外发报文 {count:,} 份，合计 {sized(size)}（{size:,} 字节），涉及 {days:,} 天、"
+                f"{to:,} 个接收方。",
+            )
+        if blocks:
+            yield Say(
+                f"Besides, control frames (heartbeats, acknowledgements) of at most {sized(blocks)} were "
+                "authorised in "
+                "blocks; they carry no payload, and not more than that was sent.",
+                f"此外，心跳、应答等控制帧按批次预先授权，上限合计 {sized(blocks)}；控制帧不含业务数据，"
+                "实际发送不超过该上限。",
+            )
 
     def _row(self, account: Account, event: Event) -> Row:
         return (
@@ -129,36 +136,45 @@ class Egress:
         rows, total = self.messages.rows, self.messages.total
         return Table(Words.each_message, columns, rows, total, "egress.authorised")
 
-    def _pictures(self, scene: Scene, days: list[str]) -> Iterator[Picture]:
-        if not self.groups:
-            return
-        length = 10 if len(days) <= MOST_DAYS else 7 if len({day[:7] for day in days}) <= MOST_DAYS else 4
-        labels = sorted({day[:length] for day in days})
-        by_label: Counter[tuple[str, str]] = Counter()
+    def _pictures(self, scene: Scene) -> Iterator[Picture]:
+        banks = {account.number for account in scene.banks}
+        groups = {group: each for group, each in self.groups.items() if group[0] in banks or not banks}
+        if groups:
+            yield self._by_day(groups)
         by_log: Counter[tuple[int, str]] = Counter()
-        for (log, day, _, purpose, kind, _), each in self.groups.items():
-            by_label[purpose, day[:length]] += each.size
+        for (log, _, _, _, kind, _), each in self.groups.items():
             by_log[log, kind] += each.size
-        purposes = _largest([purpose for purpose, _ in by_label], by_label)
-        columns = tuple(
-            (name, tuple(float(sum(by_label[key, label] for key in keys)) for label in labels))
-            for name, keys in purposes
+        accounts = [each for each in scene.accounts if any(log == each.number for log, _ in by_log)]
+        kinds = _largest([(kind, size) for (_, kind), size in by_log.items()])
+        figures = tuple(
+            tuple(float(sum(by_log[each.number, key] for key in keys)) for _, keys in kinds) for each in accounts
         )
-        yield Picture(Words.picture_days, Columns(tuple(labels), columns, Words.bytes, Words.utc_day))
-        kinds = _largest([kind for _, kind in by_log], Counter({(k, str(n)): v for (n, k), v in by_log.items()}))
-        names = tuple(account.member for account in scene.accounts if any(n == account.number for n, _ in by_log))
-        numbers = [account.number for account in scene.accounts if any(n == account.number for n, _ in by_log)]
-        figures = tuple(tuple(float(sum(by_log[n, key] for key in keys)) for _, keys in kinds) for n in numbers)
-        yield Picture(Words.picture_kinds, Bars(names, tuple(name for name, _ in kinds), figures, Words.bytes))
+        names, series = tuple(each.member for each in accounts), tuple(name for name, _ in kinds)
+        if accounts:
+            yield Picture(Words.picture_kinds, Bars(names, series, figures, Words.bytes))
+
+    def _by_day(self, groups: dict[_Group, _Sum]) -> Picture:
+        """Draw days, or months or years where there are too many days."""
+        days = {group[1] for group in groups}
+        length = next((each for each in (10, 7) if len({day[:each] for day in days}) <= MOST_DAYS), 4)
+        labels = sorted({day[:length] for day in days})
+        sums: Counter[tuple[str, str]] = Counter()
+        for (_, day, _, purpose, _, _), each in groups.items():
+            sums[purpose, day[:length]] += each.size
+        series = tuple(
+            (name, tuple(float(sum(sums[key, label] for key in keys)) for label in labels))
+            for name, keys in _largest([(purpose, size) for (purpose, _), size in sums.items()])
+        )
+        return Picture(Words.picture_days, Columns(tuple(labels), series, Words.bytes, Words.utc_day))
 
 
-def _largest(names: list[str], sums: Counter[tuple[str, str]]) -> list[tuple[Say, list[str]]]:
-    """Return the names with the largest sums, the rest of them as one series."""
+def _largest(sizes: Sequence[tuple[str, int]]) -> list[tuple[Say, list[str]]]:
+    """Return the names with the largest sums, each a series, and the rest of them as one."""
     total: Counter[str] = Counter()
-    for (name, _), size in sums.items():
+    for name, size in sizes:
         total[name] += size
     ranked = [name for name, _ in total.most_common()]
-    series = [(same(name), [name]) for name in ranked[:MOST_SERIES]]
+    series = [(same(shown(name)), [name]) for name in ranked[:MOST_SERIES]]
     rest = ranked[MOST_SERIES:]
     return [*series, (Words.others, rest)] if rest else series
 

@@ -89,8 +89,14 @@ class Integrity:
             )
             for account in scene.accounts
         ]
-        tables = (Table(Words.verification, columns, rows, len(rows)), self._details(scene))
-        return Answer(8, status, (first,), tables, (self._coverage(scene),))
+        tables = tuple(
+            each for each in (Table(Words.verification, columns, rows, len(rows)), self._details(scene)) if each.total
+        )
+        names = Say(
+            "The steps: " + ", ".join(f"({n}) {name.en}" for n, name in enumerate(STEP_NAMES.values(), 1)) + ".",
+            "各环节：" + "、".join(f"({n}) {name.zh}" for n, name in enumerate(STEP_NAMES.values(), 1)) + "。",
+        )
+        return Answer(8, status, (first, names), tables, (self._coverage(scene),))
 
     def _details(self, scene: Scene) -> Table:
         alone = len(scene.accounts) == 1
@@ -131,10 +137,18 @@ class Integrity:
         else:
             status = "clear" if quorate == logs else "partial"
             first = Say(
-                f"{quorate:,} of {counted(logs, 'log')} carry a quorum of witnesses up to the last record; "
-                f"{counted(heads, 'head')} that other logs hold were compared and all lie in the same history.",
-                f"{logs:,} 份日志中，{quorate:,} 份直至末条记录均已获法定数量见证；与其他日志所持的 {heads:,} "
-                "个树头逐一比对，均属同一历史。",
+                f"Logs cosigned by a quorum of witnesses up to the last record: {quorate:,} of {logs:,}. "
+                + (
+                    f"Heads that the given logs hold of each other: {heads:,}, all of one history."
+                    if heads
+                    else "The given logs hold no heads of each other that could be compared."
+                ),
+                f"直至末条记录均获法定数量见证的日志：{quorate:,} 份，共 {logs:,} 份。"
+                + (
+                    f"所提供的日志互相持有树头 {heads:,} 个，逐一比对均属同一历史。"
+                    if heads
+                    else "所提供的日志之间没有可供比对的树头。"
+                ),
             )
         rows: list[Row] = [self._witnessed(account) for account in scene.accounts]
         columns = [Words.log, Words.records, Words.heads, Words.largest_head, Words.compared, Words.quorum]

@@ -57,19 +57,15 @@ class Decisions:
         if "code_sha256" in event.body:
             digests.append(Digest(text_of(event, "code_sha256")))
         actor = event.actor
+        verdict = Flag("clear", Words.accepted) if accepted else Flag("listed", Words.refused)
+        by = Value(f"{actor.id} ({actor.role}, {actor.type}, {actor.auth})")
         row: Row = (
             Moment(event.utc_us),
-            Value(text_of(event, "job")),
-            Stack(
-                (Flag("clear", Words.accepted) if accepted else Flag("listed", Words.refused), Value(_reason(event)))
-            ),
-            Value(event.purpose),
-            Stack(
-                (*(Value(name) for name in approvers), Value(f"{actor.id} ({actor.role}, {actor.type}, {actor.auth})"))
-            ),
+            Stack((Value(text_of(event, "job")), Value(event.purpose))),
+            Stack((verdict, Value(text_of(event, "reason")))),
+            Stack((*(Value(name) for name in approvers), by)),
             Stack(tuple(digests)),
-            count_of(event, "min_cohort"),
-            Value(plan) if plan else Words.exact,
+            Stack((Value(str(event.body["min_cohort"])), Value(plan) if plan else Words.exact)),
             Proof(account.number, event.seq, event.seq),
         )
         self.kept.add(account.number, row)
@@ -91,14 +87,9 @@ class Decisions:
             "itself wrote. Signatures of people are not part of these records.",
             "批准人以本行软件所知为准；“permit”指本行自行制定的许可规则文件。记录中不含个人签名。",
         )
-        columns = [Words.time, Words.job, Words.decision, Words.purpose, Words.approved_by]
-        columns = [*columns, Words.spec_code, Words.floor, Words.noise]
+        columns = [Words.time, Words.job_purpose, Words.decision, Words.approved_by, Words.spec_code, Words.floor_noise]
         table = Table(Words.decisions, columns, self.kept.rows, total, "job.decided")
         yield Answer(6, "attention" if self.unsigned else "listed", (first, limit), (table,))
-
-
-def _reason(event: Event) -> str:
-    return text_of(event, "reason")
 
 
 @dataclass(slots=True)

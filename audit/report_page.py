@@ -25,7 +25,8 @@ from privacy.log.verify import Step
 
 __all__ = ["Page", "write_page"]
 
-DIGEST_SHOWN = 16
+DIGEST_SHOWN = 12
+WORD_SHOWN = 22
 _ISOLATES = "\u2068\u2069"
 
 
@@ -158,7 +159,7 @@ class _Writer:
         for answer in self.page.answers:
             number = f'<a href="#question-{answer.number}">{answer.number}</a>'
             yield f"<tr><td>{number}</td><td>{self.say(QUESTIONS[answer.number][0])}</td>"
-            yield f"<td>{self._chip(answer.status)}<br>{self.say(answer.sentences[0])}</td></tr>\n"
+            yield f"<td>{self._chip(answer.status)} {self.say(answer.sentences[0])}</td></tr>\n"
         yield "</tbody></table></section>\n"
 
     def _chip(self, status: Status, words: Say | None = None) -> str:
@@ -237,7 +238,9 @@ class _Writer:
     def _inline(self, cell: Say | Value | Digest | Flag) -> str:
         match cell:
             case Value():
-                return f"<bdi>{html.escape(printed(cell.text, formula=True))}</bdi>"
+                shown = printed(cell.text, formula=True)
+                word = " class=word" if len(shown) <= WORD_SHOWN and " " not in shown else ""
+                return f"<bdi{word}>{html.escape(shown)}</bdi>"
             case Digest():
                 shown = printed(cell.hex)
                 short = shown if len(shown) <= DIGEST_SHOWN else shown[:DIGEST_SHOWN] + "…"
@@ -264,8 +267,9 @@ class _Writer:
         return f"{parts[0]} <code>{account.leaf(proof.first).hex()[:8]}…</code>"
 
     def _evidence(self) -> Iterator[str]:
+        lines = "\n".join(map(_escape, self.page.commands))
         yield f'<section class="question newpage" id="evidence"><h2>{self.say(PAGE.check)}</h2>'
-        yield f"<p>{self.say(PAGE.check_text)}</p><pre>{_escape(chr(10).join(self.page.commands))}</pre>\n"
+        yield f"<p>{self.say(PAGE.check_text)}</p><pre>{lines}</pre>\n"
         yield f"<h3>{self.say(PAGE.evidence)}</h3><p>{self.say(PAGE.evidence_text)}</p>\n"
         for account in self.page.scene.accounts:
             yield from self._records(account)

@@ -53,10 +53,12 @@ th, td { padding: 4px 8px 4px 0; border-bottom: 1px solid var(--line); text-alig
   overflow-wrap: break-word; mso-number-format: "\\@"; }
 thead th { color: var(--soft); font-weight: 600; font-size: 12px; border-bottom: 1.5px solid #8d96a3;
   vertical-align: bottom; }
+th { min-width: 3.3em; } thead th:first-child { min-width: 0; }
 td.number, th.number { text-align: right; white-space: nowrap; padding-right: 14px; }
 td.proof, td.moment { white-space: nowrap; }
 td .part { display: block; }
-bdi { overflow-wrap: anywhere; }
+bdi { overflow-wrap: anywhere; } bdi.word { overflow-wrap: normal; white-space: nowrap; }
+td code { white-space: nowrap; } .evidence td code { white-space: normal; }
 code { font: 12px/1.4 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 pre { font: 12.5px/1.55 ui-monospace, Menlo, Consolas, monospace; background: #f4f5f7; border: 1px solid var(--line);
   padding: 10px 14px; white-space: pre-wrap; overflow-wrap: anywhere; margin: 6px 0; }
@@ -77,10 +79,10 @@ a { color: var(--blue); }
   .page { max-width: none; padding: 0; }
   .bar, .switch, .top { display: none; }
   h1 { font-size: 19pt; } h2 { font-size: 13pt; } .banner strong { font-size: 13pt; }
-  table { font-size: 7.8pt; } caption, figcaption { font-size: 9pt; } thead th { font-size: 7.5pt; }
-  code { font-size: 7.3pt; } .limits, .banner p { font-size: 8.8pt; line-height: 1.4; }
+  table { font-size: 7.4pt; } caption, figcaption { font-size: 9pt; } thead th { font-size: 7.5pt; }
+  code { font-size: 6.9pt; } .limits, .banner p { font-size: 8.8pt; line-height: 1.4; }
   .limits dd { margin-bottom: 3px; }
-  .small, .made, .asked, .capped { font-size: 8pt; } .verdict { font-size: 10pt; }
+  .small, .made, .asked, .capped, .chip { font-size: 8pt; } td .chip { font-size: 7.4pt; } .verdict { font-size: 10pt; }
   thead { display: table-header-group; } tr, .verdict, .banner { break-inside: avoid; }
   h2, h3, caption, .asked, figcaption { break-after: avoid; }
   .scroll { overflow: visible; } .newpage { break-before: page; } .question { margin-top: 20px; }
