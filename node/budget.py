@@ -112,6 +112,17 @@ class Budget:
         self.record(spend_entry(made, self.cap, manifest.purpose, head))
         return made
 
+    def account(self, job: str) -> dict[str, object]:
+        """Return what a job and the whole period have cost, beside the cap, as JSON values."""
+        now, ledger = self.now(), self.store.ledger
+        return {
+            "epsilon": ledger.epsilon(self.cap, now, job),
+            "epsilon_total": ledger.epsilon(self.cap, now),
+            "epsilon_cap": self.cap.epsilon,
+            "delta": self.cap.delta,
+            "period_days": self.cap.period_days,
+        }
+
     def spend(self, made: Reservation) -> None:
         """Note that a reserved release has left."""
         self.store.spend(made.number)

@@ -19,8 +19,9 @@ __all__ = ["write_result", "write_whole"]
 def write_result(state: Path, how: str, seat: Seat) -> None:
     """Write the result of a job that ended `how` (`done`, `failed`, `refused`) under the node's state folder.
 
-    `jobs/<job>/result.json` holds this job, `result.json` the last one of each recipe; models go to `models/`. Raises
-    `InputError` if `result.json` is not what this module wrote.
+    `jobs/<job>/result.json` holds this job, `result.json` the last one of each recipe; models go to `models/`, that of
+    a job with noise that ended early as `<recipe>-network-so-far.json`. Raises `InputError` if `result.json` is not
+    what this module wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
@@ -32,6 +33,14 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
         write_whole(models / f"{manifest.recipe}-network.json", encode_model(seat.outcome.model))
         write_whole(models / f"{manifest.recipe}-head.json", canonical_json(result.head.to_document()))
         entry |= result.to_report()
+    elif seat.outcome is not None:
+        models = state / "models"
+        models.mkdir(mode=0o700, exist_ok=True)
+        write_whole(models / f"{manifest.recipe}-network-so-far.json", encode_model(seat.outcome.model))
+    if seat.reason:
+        entry["reason"] = seat.reason
+    if seat.privacy is not None:
+        entry["privacy"] = seat.privacy
     folder = state / "jobs" / manifest.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(folder / "result.json", _pretty(entry))

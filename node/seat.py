@@ -27,6 +27,7 @@ from risk.charter import spec_of
 from risk.dictionary import Dictionary
 from risk.errors import InputError
 from risk.job import contribute, releases, rounds
+from risk.recipe import EndedEarly
 from risk.table import Table
 
 __all__ = ["Pins", "Precautions", "Seat", "check_budget", "check_manifest"]
@@ -99,6 +100,7 @@ class Seat:
         self.member = Member(manifest, rules, votes)
         self.replay = Replay(rounds(self.spec), len(manifest.seats))
         self.noise_key = b""
+        self.reason = ""
         self._random_bytes = rules.random_bytes
         self._budget = precautions.budget
         self._reserved: Reservation | None = None
@@ -133,6 +135,20 @@ class Seat:
         if self._reserved:
             self._budget.spend(self._reserved)
             self._reserved = None
+
+    def end_early(self, reason: str) -> None:
+        """Note why the job ends here before its last sum; in a job with noise, keep the model so far.
+
+        Exact jobs keep none: what their first sums taught is no model that anybody was promised.
+        """
+        self.reason = reason
+        if self.spec.private:
+            self.replay.end_early(EndedEarly())
+
+    @property
+    def privacy(self) -> dict[str, object] | None:
+        """Return what the job has cost this bank's borrowers so far, None in an exact job."""
+        return self._budget.account(self.member.manifest.job) if self.spec.private else None
 
     def close(self) -> None:
         """Stop the generator and forget all keys."""

@@ -98,7 +98,8 @@ class Session:
         self._taken.append(envelope.raw)
         try:
             await self._handle(envelope, packet)
-        except MisuseError:
+        except MisuseError as error:
+            self._bank.alarmed(envelope.address.job, error)
             raise
         except (PeerError, RefusalError, VerificationError, RiskError) as error:
             self._arrived(envelope, len(raw), error.code)
@@ -273,6 +274,8 @@ class Session:
         if how == "done" and not seat.replay.done:
             raise PeerError("ended-early", "the job is called done before its last round")
         self._over.add(manifest.job)
+        if how == "failed":
+            seat.end_early(message.reason)
         await self._leave(seat, how)
         say("job_ended", job=manifest.job, state=how, reason=message.reason)
 
@@ -283,6 +286,7 @@ class Session:
         if seat and seat.member.manifest.job == job:
             outgoing = None if seat.member.state is State.ENDED else seat.member.halt(_told(error))
             self._over.add(job)
+            seat.end_early(error.message)
             await self._leave(seat, "refused")
             if outgoing:
                 await self._gate.send(outgoing)

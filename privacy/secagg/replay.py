@@ -75,6 +75,21 @@ class Replay:
         plan = self.plan
         self._advance(plan.decode(plan.from_bytes(vector)))
 
+    def end_early(self, notice: Exception) -> None:
+        """Tell the generator that no more sums will come; what it returns on that is the outcome.
+
+        notice: raised in the generator. One that does not know it has learned nothing yet, and the outcome stays None.
+        """
+        if self.done:
+            return
+        try:
+            self._rounds.throw(notice)
+        except StopIteration as stop:
+            self.outcome = stop.value
+        except type(notice):
+            self.outcome = None
+        self.done, self._request, self._plan = True, None, None
+
     def close(self) -> None:
         """Stop the generator."""
         self._rounds.close()
