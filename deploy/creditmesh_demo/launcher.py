@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from creditmesh_demo.cosigned import pending_logs
 from creditmesh_demo.folders import JobFacts, RunFolders, write_job, write_node_settings
 from creditmesh_demo.job_history import FINAL_STATES, JobHistory
 from creditmesh_demo.page.view import SelfCheck
@@ -31,6 +32,7 @@ __all__ = ["Kill", "Plan", "launch"]
 POLL_S = 0.1
 START_S = 30.0
 RESULTS_S = 60.0
+QUORUM_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def launch(plan: Plan, screen: Screen) -> int:
             if first_result_s is None and record.state == "done":
                 first_result_s = time.monotonic() - plan.launched
         screen.working("checking every sum and writing the report")
+        demo.await_quorum()
         ended = children.ended()
         children.stop()
     checks = [check_sums(found.record, tables) for found in judged]
@@ -225,6 +228,13 @@ class _Demo:
             for bank in gone:
                 del waiting[bank]
             self._children.measure()
+            time.sleep(POLL_S / 2)
+
+    def await_quorum(self) -> None:
+        """Give the banks a moment to cosign the last records of each other's logs; what is missing then is pending."""
+        alive = [bank for bank, child in self._nodes.items() if child.exit_code is None]
+        until = time.monotonic() + QUORUM_S
+        while pending_logs(self._run, alive) and time.monotonic() < until:
             time.sleep(POLL_S / 2)
 
     def _listening(self) -> str:
