@@ -33,7 +33,7 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
         write_whole(models / f"{manifest.recipe}-network.json", encode_model(seat.outcome.model))
         write_whole(models / f"{manifest.recipe}-head.json", canonical_json(result.head.to_document()))
         entry |= result.to_report()
-    elif seat.outcome is not None:
+    elif seat.spec.private and seat.outcome is not None:
         models = state / "models"
         models.mkdir(mode=0o700, exist_ok=True)
         write_whole(models / f"{manifest.recipe}-network-so-far.json", encode_model(seat.outcome.model))

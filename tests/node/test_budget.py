@@ -24,7 +24,7 @@ from tests.virtual_time import run_virtual
 DELTA = "0.000001"
 
 
-def noisy(network: Network, epsilon: str = "3", job: str = "job-1", **changes: object) -> Manifest:
+def noisy(network: Network, epsilon: str = "3", job: str = "job-1", **changes: Any) -> Manifest:
     """Return the manifest of a job that may cost so much."""
     manifest = network.manifest(job, **changes)
     promised = calibrated(releases(spec_of(manifest, network.rows[0])), epsilon, DELTA)
