@@ -1,8 +1,8 @@
 """Write down streams that the hub ended because they broke the rules of the link.
 
 It refuses nothing itself. Theory: who may speak is decided before a message is read, so such a refusal has no message
-that could be recorded; it is an alarm. Whoever tries again and again is written down once a minute, so that the log does
-not grow at the pace of an attacker.
+that could be recorded; it is an alarm. Whoever tries again and again is written down once a minute, so that the log
+does not grow at the pace of an attacker.
 """
 
 from collections.abc import Callable, Sequence

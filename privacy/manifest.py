@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from privacy.digest import digest
-from privacy.errors import PeerError, PrivacyError
+from privacy.errors import InputError, PeerError, PrivacyError
 from privacy.guarantee import Guarantee, guarantee_of
 from privacy.roster import Roster
 
@@ -152,6 +152,8 @@ def decode_manifest(raw: bytes) -> Manifest:
             raise PeerError("manifest-types", "manifest holds a value of the wrong type")
         manifest = Manifest(seats=seats, dp=None if promised is None else guarantee_of(promised), **document)
         canonical = manifest.encode() == raw
+    except InputError as error:
+        raise PeerError(error.code, error.message) from None  # a bad id is the other side's fault here
     except PrivacyError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -103,6 +103,21 @@ def test_a_swapped_identity_is_refused(tmp_path: Path) -> None:
     assert said(alone(tmp_path, script)) == [say.Decline("identity-swapped")]
 
 
+@pytest.mark.parametrize("how", ["offer", "charter"])
+def test_a_manifest_with_an_impossible_name_is_refused_and_the_node_lives(tmp_path: Path, how: str) -> None:
+    async def script(network: Network, node: Node) -> None:
+        honest = network.manifest()
+        raw = honest.encode().replace(b"bank-004", b"coordinator")
+        message = {"offer": say.Offer, "charter": say.Charter}[how](raw)
+        await node.session.take(sign_as(COORDINATOR, EVERYONE, address(honest), message))
+        await node.session.take(offer(network.manifest("job-2")))
+
+    node = alone(tmp_path, script)
+
+    assert node.alarms == [("job-1", "member-id")]
+    assert said(node) == [say.Accept()]
+
+
 def test_a_charter_may_lack_seats_of_the_offer_and_nothing_else(tmp_path: Path) -> None:
     async def script(network: Network, node: Node) -> None:
         offered = network.manifest()
