@@ -16,9 +16,10 @@ from importlib import metadata
 from pathlib import Path
 
 from audit.commands import Commands, add_command
+from audit.halves import COORDINATOR, coordinator_halves, node_half
 from audit.keys import Keys, add_keys, load_keys
 from audit.opened import OpenLog
-from audit.reconcile import Reconciliation, reconcile
+from audit.reconcile import Reconciliation, compare
 from audit.report_answer import Answer
 from audit.report_answers import all_inquiries, answer_all
 from audit.report_evidence import MOST_PROOFS, Evidence, cited_records, evidence_of
@@ -116,19 +117,15 @@ def _peer_key(accounts: Sequence[Account], keys: Keys) -> VerifierKey | None:
 def _comparisons(accounts: Sequence[Account], keys: Keys) -> dict[int, Reconciliation]:
     """Compare each bank's log with the coordinator's; with one that does not hold, a comparison would mean nothing."""
     coordinator = next((account for account in accounts if account.is_coordinator), None)
-    found: dict[int, Reconciliation] = {}
-    if coordinator is None or not _holds(coordinator):
-        return found
+    if coordinator is None or not coordinator.holds:
+        return {}
     identities = keys.members.identities if keys.members else {}
-    for account in accounts:
-        if account is not coordinator and _holds(account):
-            both = (account.log.events(), coordinator.log.events())
-            found[account.number] = reconcile(*both, account.member, identities.get(account.member))
-    return found
-
-
-def _holds(account: Account) -> bool:
-    return account.verification is not None and code_of(account.verification) in (VALID, INCOMPLETE)
+    banks = [account for account in accounts if account is not coordinator and account.holds]
+    others = coordinator_halves(coordinator.log.events(), {each.member: identities.get(each.member) for each in banks})
+    return {
+        each.number: compare(node_half(each.log.events(), identities.get(COORDINATOR)), others[each.member])
+        for each in banks
+    }
 
 
 def _evidence(scene: Scene, answers: Sequence[Answer]) -> Iterator[Evidence]:
@@ -159,9 +156,10 @@ def _commands(options: argparse.Namespace) -> list[str]:
     logs = [shlex.quote(str(path)) for path in (*options.logs, *([options.coordinator] if options.coordinator else []))]
     members = f" --members {shlex.quote(str(options.members))}" if options.members else ""
     lines = [f"creditmesh-audit verify {' '.join(logs)}{members}"]
-    if options.coordinator:
-        other = shlex.quote(str(options.coordinator))
-        lines += [f"creditmesh-audit reconcile {log} {other}{members}" for log in logs[: len(options.logs)]]
+    if options.coordinator and options.logs:
+        lines.append(f"creditmesh-audit reconcile {' '.join(logs)}{members}")
+    if len(options.logs) > 1:
+        lines.append(f"creditmesh-audit secagg-check {' '.join(logs[: len(options.logs)])}{members}")
     lines.append(f"creditmesh-audit prove SEQ {logs[0]} --out record.tlog-proof")
     lines.append("creditmesh-audit prove --check record.tlog-proof --vkey KEY")
     return lines

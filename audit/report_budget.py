@@ -1,28 +1,26 @@
 """Questions 4 and 5: what privacy was spent on a data set, under which accountant, and whether the cap held.
 
-Theory: a `dp.spend` record holds what its cost follows from, so epsilon is recomputed here by `privacy.accountant` and
-compared with what the bank wrote down; the cap is compared with what was written down. That noise of that size was
+Theory: a `dp.spend` record holds what its cost follows from, so `audit.epsilon` recomputes epsilon and it is compared
+with what the bank wrote down; the cap is compared with what was written down. That noise of that size was
 really drawn is the node's claim. Sums without noise have no epsilon at all, which is said instead of a figure.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
+from audit.epsilon import TOLERANCE, EpsilonAudit, audit_epsilon
 from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
 from audit.report_drawing import Steps
 from audit.report_read import Account, Scene, text_of
 from audit.report_say import Say, counted, same, shown
 from audit.report_texts import Words, nothing_recorded
-from privacy.accountant import PrivacyEvent, epsilon_of_jobs, event_from_body
-from privacy.errors import PrivacyError
 from privacy.log.record import Event
 
 __all__ = ["Budget"]
 
 MOST_PICTURES = 6
 MOST_POINTS = 600
-TOLERANCE = 1e-6
 
 
 @dataclass(slots=True)
@@ -30,13 +28,11 @@ class _Spent:
     """What one data set of one log spent, as its records say."""
 
     last: Event
+    first: int
     points: list[tuple[int, float]] = field(default_factory=list)
-    jobs: dict[str, dict[PrivacyEvent, int]] = field(default_factory=dict)
-    fault: str = ""
     exceeded: Event | None = None
     after: int = 0
     records: int = 0
-    first: int = 0
 
     def add(self, event: Event) -> None:
         """Take one record of the data set."""
@@ -51,26 +47,6 @@ class _Spent:
             self.after += 1
         elif total > cap:
             self.exceeded = event
-        try:
-            spent = event_from_body(event.body)
-        except PrivacyError as error:
-            self.fault = self.fault or error.message
-            return
-        job = self.jobs.setdefault(event.job, {})
-        alone = replace(spent, count=1)
-        job[alone] = job.get(alone, 0) + spent.count
-
-    def recomputed(self) -> float | None:
-        """Return epsilon over all jobs as the accountant has it, None when a record does not say enough."""
-        if self.fault:
-            return None
-        jobs = {
-            job: [replace(event, count=count) for event, count in events.items()] for job, events in self.jobs.items()
-        }
-        try:
-            return epsilon_of_jobs(jobs, text_of(self.last, "delta"))
-        except (PrivacyError, OverflowError):
-            return None
 
 
 @dataclass(slots=True)
@@ -92,7 +68,7 @@ class Budget:
         if event.kind == "dp.spend":
             name = (account.number, text_of(event, "dataset"))
             if name not in self.spent:
-                self.spent[name] = _Spent(event, first=event.seq)
+                self.spent[name] = _Spent(event, event.seq)
             self.spent[name].add(event)
         elif event.kind == "alarm.raised":
             if event.body["class"] == "budget":
@@ -105,7 +81,7 @@ class Budget:
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer questions 4 and 5."""
         if self.spent:
-            yield self._spending()
+            yield self._spending(scene)
         else:
             yield Answer(4, "none", (nothing_recorded("dp.spend"), *self._exact()))
         if self.spent or self.alarms.total:
@@ -126,43 +102,69 @@ class Budget:
             ),
         )
 
-    def _spending(self) -> Answer:
-        rows, differing = [], 0
-        for (log, dataset), spent in sorted(self.spent.items()):
-            row, same_figure = self._row(log, dataset, spent)
-            rows.append(row)
-            differing += not same_figure
-        first = Say(
-            f"{counted(len(rows), 'data set')} spent privacy; the recomputed ε "
-            + ("equals the recorded one for all." if not differing else f"differs or is unknown for {differing:,}."),
-            f"共 {len(rows):,} 个数据集消耗了隐私预算；"
-            + ("复算的 ε 与登记值全部一致。" if not differing else f"其中 {differing:,} 个的复算值不一致或无法复算。"),
-        )
+    def _spending(self, scene: Scene) -> Answer:
+        logs = sorted({log for log, _ in self.spent})
+        audits = {log: audit_epsilon(scene.accounts[log].log.events()) for log in logs if scene.accounts[log].holds}
+        rows = [self._row(log, dataset, spent, audits.get(log)) for (log, dataset), spent in sorted(self.spent.items())]
+        faults = [(log, fault) for log in audits for fault in audits[log].faults if fault.code != "above-cap"]
+        missing = sum(audit.missing for audit in audits.values())
+        unknown = sum(spending is None for spending in self._recomputed(audits))
+        if faults or unknown:
+            first = Say(
+                f"{counted(len(rows), 'data set')} spent privacy; {counted(len(faults), 'record')} do not "
+                "agree with the "
+                f"recomputed ε, {missing:,} releases have no record, {unknown:,} could not be recomputed.",
+                f"共 {len(rows):,} 个数据集消耗了隐私预算；与复算结果不符的记录 {len(faults):,} 条，"
+                f"缺失记录的发布 {missing:,} 次，"
+                f"无法复算的数据集 {unknown:,} 个。",
+            )
+        else:
+            first = Say(
+                f"{counted(len(rows), 'data set')} spent privacy; every recorded ε equals the one recomputed from the "
+                "records.",
+                f"共 {len(rows):,} 个数据集消耗了隐私预算；各条登记的 ε 与依据记录复算的结果全部一致。",
+            )
         columns = [Words.dataset, Words.unit, Words.mechanism, Words.accountant, Words.delta]
         columns = [*columns, Words.eps_logged, Words.eps_recomputed, Words.cap, Words.records]
-        table = Table(Words.spending, columns, rows[: self.per_log], len(rows), "dp.spend")
-        status: Status = "attention" if differing else "clear"
-        return Answer(4, status, (first, *self._exact()), (table,), tuple(self._pictures()))
+        tables = [Table(Words.spending, columns, rows[: self.per_log], len(rows), "dp.spend")]
+        if faults:
+            wrong = [
+                (Value(fault.code), Value(fault.detail), Proof(log, fault.seq, fault.seq)) for log, fault in faults
+            ]
+            tables.append(Table(Words.epsilon_faults, [Words.what, Words.detail], wrong[: self.per_log], len(wrong)))
+        status: Status = "attention" if faults or unknown else "clear"
+        return Answer(4, status, (first, self._claim(), *self._exact()), tuple(tables), tuple(self._pictures()))
 
-    def _row(self, log: int, dataset: str, spent: _Spent) -> tuple[Row, bool]:
+    def _recomputed(self, audits: Mapping[int, EpsilonAudit]) -> Iterator[float | None]:
+        for log, dataset in self.spent:
+            yield audits[log].spending[dataset].recomputed if log in audits else None
+
+    def _claim(self) -> Say:
+        return Say(
+            "The recorded ε counts all releases of the bank that share rows; that noise of this size was drawn is the "
+            "node's claim.",
+            "登记的 ε 计入本行涉及相同数据行的全部发布；噪声确已按此规模加入，属节点自身声明。",
+        )
+
+    def _row(self, log: int, dataset: str, spent: _Spent, audit: EpsilonAudit | None) -> Row:
         last = spent.last
-        figure, logged = spent.recomputed(), float(Decimal(text_of(last, "eps_total")))
+        figure = audit.spending[dataset].recomputed if audit else None
+        logged = float(Decimal(text_of(last, "eps_total")))
         agrees = figure is not None and abs(figure - logged) <= TOLERANCE * max(1.0, abs(figure))
         word = Words.not_recomputed if figure is None else same(f"{figure:.6g}")
         mechanism = f"{last.body['mechanism']}, {last.body['sampling']}, {last.body['neighbouring']}"
-        row: Row = (
+        return (
             Value(dataset),
             Value(text_of(last, "unit")),
             Value(mechanism),
             Value(text_of(last, "accountant")),
             Value(text_of(last, "delta")),
-            Value(text_of(last, "eps_total")),
+            Value(_rounded(text_of(last, "eps_total"))),
             Flag("clear" if agrees else "attention", word),
             Value(text_of(last, "cap")),
             spent.records,
             Proof(log, spent.first, last.seq),
         )
-        return row, agrees
 
     def _pictures(self) -> Iterator[Picture]:
         for (_, dataset), spent in sorted(self.spent.items())[:MOST_PICTURES]:
@@ -185,7 +187,7 @@ class Budget:
             event = spent.exceeded
             word = Words.went_on if spent.after else Words.stopped
             flag = Flag("attention" if spent.after else "clear", word)
-            total, cap = Value(text_of(event, "eps_total")), Value(text_of(event, "cap"))
+            total, cap = Value(_rounded(text_of(event, "eps_total"))), Value(text_of(event, "cap"))
             proof = Proof(log, event.seq, event.seq)
             rows.append((Moment(event.utc_us), Value(dataset), total, cap, spent.after, flag, proof))
         first = self._verdict(len(rows), going_on)
@@ -211,3 +213,7 @@ class Budget:
                 f"没有记录突破上限；预算类告警 {alarms:,} 条，表明相关作业已被拦停。",
             )
         return Say("No: no record exceeds its cap.", "否。没有任何记录突破上限。")
+
+
+def _rounded(figure: str) -> str:
+    return f"{float(Decimal(figure)):.6g}"

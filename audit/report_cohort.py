@@ -6,16 +6,19 @@ seeds, nor one log both; that rule is worked out over all given banks' logs. Log
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Table, Value
+from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
 from audit.report_drawing import Columns
 from audit.report_egress import is_block
+from audit.report_integrity import step_status
 from audit.report_read import Account, Scene, count_of, text_of
 from audit.report_say import Say, counted, same
-from audit.report_texts import Words, nothing_recorded
+from audit.report_texts import RULE_NAMES, STEP_WORDS, Words, detail_of, nothing_recorded
+from audit.secagg import SecaggAudit, Violation
 from privacy.log.record import Event
+from privacy.log.verify import Step
 
 __all__ = ["Cohort", "Protection"]
 
@@ -34,15 +37,6 @@ class _Kind:
 
 
 @dataclass(slots=True)
-class _Given:
-    """What all logs gave in one position about one member: who gave a share, who a pair seed, and one such record."""
-
-    shares: set[int] = field(default_factory=set)
-    seeds: set[int] = field(default_factory=set)
-    where: tuple[int, int] = (0, 0)
-
-
-@dataclass(slots=True)
 class Protection:
     """Question 10: kinds and protections of all payloads, and the rule about shares across the logs."""
 
@@ -50,8 +44,7 @@ class Protection:
     kinds: frozenset[str] = frozenset({"egress.authorised"})
     groups: dict[tuple[int, str, str], _Kind] = field(default_factory=dict)
     bare: Kept = field(init=False)
-    given: dict[tuple[str, int, int, int], _Given] = field(default_factory=dict)
-    seats: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    gifts: int = 0
     uploads: int = 0
 
     def __post_init__(self) -> None:
@@ -71,16 +64,15 @@ class Protection:
             size = count_of(event, "bytes")
             row = (Moment(event.utc_us), Value(event.job), Value(kind), Value(protection), size, proof)
             self.bare.add(account.number, row)
-        if "shares" in event.body or "seeds" in event.body:
-            self._give(account, event)
+        self.gifts += "shares" in event.body
 
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer question 10."""
         if not self.groups:
             yield Answer(10, "none", (nothing_recorded("egress.authorised"),))
             return
-        broken, short = self._broken()
-        sentences = (self._masked(), self._rule(scene, len(broken), short))
+        steps, violations = self._rules(scene)
+        grave = [each for each in violations if each.status == "failed"]
         rows = [
             (Value(kind), Value(protection), each.messages, each.size, Proof(log, each.first, each.last))
             for (log, kind, protection), each in sorted(self.groups.items())
@@ -90,11 +82,30 @@ class Protection:
         if self.bare.total:
             columns = [Words.time, Words.job, Words.kind, Words.protection, Words.bytes]
             tables.append(Table(Words.unmasked, columns, self.bare.rows, self.bare.total, "egress.authorised"))
-        if broken:
-            columns = [Words.job, Words.epoch, Words.position, Words.seat, Words.shares, Words.seeds]
-            tables.append(Table(Words.broken_rule, columns, broken[: self.per_log], len(broken)))
-        faulty = self.bare.total or broken
-        yield Answer(10, "attention" if faulty else "clear" if self.given else "partial", sentences, tuple(tables))
+        checks: list[Row] = [
+            (
+                Say(f"({step.number}) {RULE_NAMES[step.name].en}", f"({step.number}) {RULE_NAMES[step.name].zh}"),
+                Flag(step_status(step), STEP_WORDS[step.status]),
+                detail_of(step.detail),
+            )
+            for step in steps
+        ]
+        if checks:
+            tables.append(Table(Words.rules, [Words.step, Words.result, Words.detail], checks, len(checks)))
+        wrong = [(STEP_WORDS[each.status], Value(each.where), Value(each.detail)) for each in grave]
+        if wrong:
+            columns = [Words.result, Words.where, Words.detail]
+            tables.append(Table(Words.broken_rule, columns, wrong[: self.per_log], len(wrong)))
+        whole = self.gifts and all(step.status in ("passed", "skipped", "flagged") for step in steps)
+        status: Status = "attention" if grave or self.bare.total else "clear" if whole else "partial"
+        yield Answer(10, status, (self._masked(), self._rule(scene, grave, steps)), tuple(tables))
+
+    def _rules(self, scene: Scene) -> tuple[tuple[Step, ...], list[Violation]]:
+        audit = SecaggAudit()
+        banks = [account for account in scene.banks if account.holds]
+        for account in banks:
+            audit.add_log(account.member, account.log.events(), account.log.rounds())
+        return (audit.judge(), audit.violations) if banks else ((), [])
 
     def _masked(self) -> Say:
         bare = self.bare.total
@@ -109,53 +120,27 @@ class Protection:
             f"已登记的 {self.uploads:,} 份聚合分量全部带掩码外发；其余报文为密钥、表决与签名。",
         )
 
-    def _rule(self, scene: Scene, broken: int, short: int) -> Say:
-        logs = len(scene.banks)
-        if not self.given:
+    def _rule(self, scene: Scene, grave: Sequence[Violation], steps: Sequence[Step]) -> Say:
+        logs = sum(account.holds for account in scene.banks)
+        if grave:
+            return Say(
+                f"The rules about masks are broken in {counted(len(grave), 'place')}; the table says where.",
+                f"掩码相关规则被违反 {len(grave):,} 处，详见下表。",
+            )
+        if not self.gifts:
             return Say(
                 "The records do not say which shares of keys the banks gave, so the rule about both halves of a "
                 "member's masks could not be worked out.",
                 "日志未记载各行提供了哪些密钥份额，无法核验“不同时出现两类份额”规则。",
             )
-        if broken:
-            return Say(
-                f"{counted(broken, 'case')} in which the logs show enough shares to take a member's mask off.",
-                f"发现 {broken:,} 处：日志合在一起足以解除某成员的掩码。",
-            )
-        fewer = f" {short:,} positions are known from fewer logs than took part." if short else ""
-        less = f"其中 {short:,} 个环节所提供的日志少于参与机构数。" if short else ""
+        absent = any(step.status == "incomplete" for step in steps)
+        less = Say(" Logs of some members, or lists beside them, were not given.", "部分成员的日志或其附属清单未提供。")
         return Say(
             f"Over {counted(logs, 'bank log')}, no member's self-seed shares reach the threshold together with one of "
-            f"its pair seeds, and no log shows both.{fewer}",
-            f"就所提供的 {logs:,} 份银行日志而言，"
-            f"未出现任一成员的自掩码份额达到门限且同时出现其成对种子的情形，也没有单份日志同时给出两者。{less}",
+            f"its pair seeds, and no log shows both.{less.en if absent else ''}",
+            f"就所提供的 {logs:,} 份银行日志而言，没有任一成员的自掩码份额达到门限且同时出现其成对种子，"
+            f"也没有单份日志同时给出两者。{less.zh if absent else ''}",
         )
-
-    def _give(self, account: Account, event: Event) -> None:
-        place = (event.job, int(str(event.body.get("epoch", 0))), int(str(event.body.get("position", 0))))
-        shares, seeds = str(event.body.get("shares", "")), str(event.body.get("seeds", ""))
-        self.seats[place] = max(self.seats.get(place, 0), len(shares), len(seeds))
-        for seat in range(max(len(shares), len(seeds))):
-            given = self.given.setdefault((*place, seat), _Given(where=(account.number, event.seq)))
-            if shares[seat : seat + 1] == "1":
-                given.shares.add(account.number)
-            if seeds[seat : seat + 1] == "1":
-                given.seeds.add(account.number)
-
-    def _broken(self) -> tuple[list[Row], int]:
-        """Return what breaks the rule, and in how many positions logs are missing."""
-        rows: list[Row] = []
-        for (job, epoch, position, seat), given in sorted(self.given.items()):
-            threshold = 2 * self.seats[job, epoch, position] // 3 + 1
-            both = given.shares & given.seeds
-            if both or (given.seeds and len(given.shares) >= threshold):
-                log, seq = given.where
-                counts = (len(given.shares), len(given.seeds))
-                rows.append((Value(job), epoch, position, seat + 1, *counts, Proof(log, seq, seq)))
-        logs: dict[tuple[str, int, int], set[int]] = {}
-        for (job, epoch, position, _), given in self.given.items():
-            logs.setdefault((job, epoch, position), set()).update(given.shares | given.seeds)
-        return rows, sum(len(seen) < self.seats[place] for place, seen in logs.items())
 
 
 @dataclass(slots=True)
@@ -210,10 +195,10 @@ class Cohort:
         sizes_table = Table(
             Words.cohort_sizes, (Words.cohort_size, what), [(size, sizes[size]) for size in sorted(sizes)], len(sizes)
         )
-        status = "attention" if below else "clear" if self.opened else "partial"
+        status: Status = "attention" if below else "clear" if self.opened else "partial"
         picture = Picture(Words.cohort_sizes, columns)
         sentences = self._sentences(least, below)
-        yield Answer(11, status, sentences, (sizes_table, *tables), (picture,))  # type: ignore[arg-type]
+        yield Answer(11, status, sentences, (sizes_table, *tables), (picture,))
 
     def _sentences(self, least: int, below: int) -> tuple[Say, ...]:
         what = counted(sum(self.opened.values()), "opened sum") if self.opened else counted(self.voted.total(), "vote")

@@ -323,39 +323,41 @@ class Delivery:
 
     def _compared(self, scene: Scene) -> Answer:
         summary, findings, worst = [], Kept(self.per_log), Counter[str]()
-        for account in scene.banks:
+        banks = [account for account in scene.banks if account.number in scene.comparisons]
+        for account in banks:
             found = scene.comparisons[account.number]
             worst.update(each.severity for each in found.findings)
-            summary.append(
-                (
-                    Value(account.member),
-                    found.matched,
-                    found.sent_bytes,
-                    found.received_bytes,
-                    found.signatures,
-                    len(found.findings),
-                )
-            )
+            ups = (found.matched, found.sent_bytes, found.received_bytes)
+            downs = (found.down_matched, found.down_received_bytes)
+            signatures = found.signatures + found.down_signatures
+            summary.append((Value(account.member), *ups, *downs, signatures, len(found.findings)))
             for each in found.findings:
                 findings.add(account.number, self._finding(scene, account, each))
         matched = sum(found.matched for found in scene.comparisons.values())
         grave = worst["critical"] + worst["medium"]
         first = Say(
-            f"{counted(matched, 'message')} agree in both logs in digest and size; "
+            f"{counted(matched, 'message')} of the banks agree in both logs in digest and size; "
             f"{counted(grave, 'difference')} must be looked at, {worst['low']:,} of low severity.",
-            f"双方日志中摘要与长度一致的报文 {matched:,} 份；需核查的差异 {grave:,} 项，低风险提示 "
+            f"双方日志中摘要与长度一致的银行报文 {matched:,} 份；需核查的差异 {grave:,} 项，低风险提示 "
             f"{worst['low']:,} 项。",
         )
-        columns = [Words.bank, Words.agree, Words.bytes_sent, Words.bytes_received, Words.signatures, Words.findings]
+        left = len(scene.banks) - len(banks)
+        omitted = Say(
+            f"{counted(left, 'log')} not compared, because verification of it failed.",
+            f"有 {left:,} 份日志因验证未通过而未予核对。",
+        )
+        columns = [Words.bank, Words.agree, Words.bytes_sent, Words.bytes_received, Words.down, Words.down_bytes]
+        columns = [*columns, Words.signatures, Words.findings]
         tables = [Table(Words.both_sides, columns, summary, len(summary))]
         if findings.total:
             columns = [Words.severity, Words.what, Words.message]
             tables.append(Table(Words.differences, columns, findings.rows, findings.total))
-        return Answer(3, "attention" if grave else "clear", (first,), tuple(tables))
+        status: Status = "attention" if grave else "partial" if left else "clear"
+        return Answer(3, status, (first, *((omitted,) if left else ())), tuple(tables))
 
     def _finding(self, scene: Scene, account: Account, finding: Finding) -> Row:
         status: Status = "listed" if finding.severity == "low" else "attention"
-        name = _short(finding.msg_id)
+        name = _short(finding.msg_id.split(" (")[0])
         numbers = [account.number, *(each.number for each in scene.accounts if each.is_coordinator)]
         proof = next(Proof(n, self.places[n, name], self.places[n, name]) for n in numbers if (n, name) in self.places)
         return (

@@ -301,20 +301,21 @@ class Clocks:
         pairs = sum(map(len, apart.values()))
         far = sum(abs(each) > CLOCK_US for found in apart.values() for each in found)
         undocumented = [account for account in scene.accounts if set(account.clocks) - {"ntp", "ptp"}]
-        bad = bool(back or far or self.steps.total)
+        bad = bool(back or self.steps.total)
         first = Say(
             f"{counted(self.steps.total, 'alarm')} about clock steps, the wall clock went back "
             f"{counted(back, 'time')}; "
-            f"{far:,} of {pairs:,} messages that two logs time differ by more than five seconds.",
+            f"{far:,} of {pairs:,} messages that two logs time differ by more than five seconds (a slow "
+            "delivery looks the same).",
             f"时钟跳变告警 {self.steps.total:,} 条，系统时钟回拨 {back:,} 次；双方日志均有时间的 {pairs:,} "
-            f"份报文中，相差超过 5 秒的 {far:,} 份。",
+            f"份报文中，相差超过 5 秒的 {far:,} 份（送达迟缓亦会如此）。",
         )
         names = ", ".join(shown(account.member) for account in undocumented[:6])
         source = Say(
             f"No documented source of time is stated by {names}; the order of records does not depend on it.",
             f"以下日志未声明时间来源：{names}；记录的先后顺序以序号为准，不依赖时钟。",
         )
-        status: Status = "attention" if bad else "partial" if undocumented else "clear"
+        status: Status = "attention" if bad else "partial" if undocumented or far else "clear"
         columns = [Words.log, Words.first_record, Words.last_record, Words.clock_source, Words.clock_error]
         columns = [*columns, Words.went_back, Words.median_apart, Words.most_apart]
         tables = [Table(Words.clocks, columns, rows, len(rows))]

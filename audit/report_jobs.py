@@ -20,6 +20,7 @@ from privacy.log.record import Event
 __all__ = ["Assessments", "Decisions", "Models", "names_in"]
 
 MOST_DRAWN = 6
+MOST_NAMES = 6
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -59,11 +60,13 @@ class Decisions:
         actor = event.actor
         verdict = Flag("clear", Words.accepted) if accepted else Flag("listed", Words.refused)
         by = Value(f"{actor.id} ({actor.role}, {actor.type}, {actor.auth})")
+        rest = len(approvers) - MOST_NAMES
+        more = (Say(f"and {rest:,} more", f"等 {len(approvers):,} 方"),) if rest > 0 else ()
         row: Row = (
             Moment(event.utc_us),
             Stack((Value(text_of(event, "job")), Value(event.purpose))),
             Stack((verdict, Value(text_of(event, "reason")))),
-            Stack((*(Value(name) for name in approvers), by)),
+            Stack((*(Value(name) for name in approvers[:MOST_NAMES]), *more, by)),
             Stack(tuple(digests)),
             Stack((Value(str(event.body["min_cohort"])), Value(plan) if plan else Words.exact)),
             Proof(account.number, event.seq, event.seq),

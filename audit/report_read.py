@@ -15,6 +15,7 @@ from audit.opened import OpenLog
 from audit.prover import roots_at
 from audit.reconcile import Reconciliation
 from audit.report_answer import Answer
+from audit.screen import INCOMPLETE, VALID, code_of
 from privacy.errors import VerificationError
 from privacy.log.checkpoint import Checkpoint, parse_checkpoint
 from privacy.log.cosignature import read_line
@@ -72,6 +73,11 @@ class Account:
     def is_coordinator(self) -> bool:
         """Say whether this is the log of the coordinator, which approves no job."""
         return self.log.origin == COORDINATOR_ORIGIN
+
+    @property
+    def holds(self) -> bool:
+        """Say whether verification found nothing wrong, so that more can be concluded from the log."""
+        return self.verification is not None and code_of(self.verification) in (VALID, INCOMPLETE)
 
     def leaf(self, seq: int) -> bytes:
         """Return the leaf hash of a record."""

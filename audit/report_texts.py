@@ -8,7 +8,17 @@ import re
 
 from audit.report_say import Say, same
 
-__all__ = ["FINDINGS", "SEVERITIES", "STEP_MARKS", "STEP_NAMES", "STEP_WORDS", "Words", "detail_of", "nothing_recorded"]
+__all__ = [
+    "FINDINGS",
+    "SEVERITIES",
+    "RULE_NAMES",
+    "STEP_MARKS",
+    "STEP_NAMES",
+    "STEP_WORDS",
+    "Words",
+    "detail_of",
+    "nothing_recorded",
+]
 
 
 class Words:
@@ -49,7 +59,6 @@ class Words:
     done = Say("Done", "完成")
     doubt = Say("Doubt", "可疑情况")
     due = Say("Due", "期限")
-    epoch = Say("Epoch", "轮期")
     eps_logged = Say("ε recorded", "登记的 ε")
     eps_recomputed = Say("ε recomputed", "复算的 ε")
     evidence = Say("Evidence", "依据")
@@ -95,6 +104,8 @@ class Words:
     quorum = Say("Witnesses", "见证")
     reason = Say("Reason", "原因")
     reasons = Say("Reason codes", "原因代码")
+    down = Say("Agree (downwards)", "下行一致")
+    down_bytes = Say("Bytes downwards", "下行字节数")
     received = Say("Received", "受理")
     records = Say("Records", "记录数")
     reference = Say("Application (keyed)", "申请（密钥化引用）")
@@ -105,12 +116,10 @@ class Words:
     review = Say("Review", "人工复核")
     role = Say("Role", "角色")
     schema = Say("Schema", "结构摘要")
+    where = Say("Where", "位置")
     scope = Say("Covers", "适用范围")
-    seat = Say("Member no.", "成员序号")
-    seeds = Say("Logs with pair seeds", "含成对种子的日志数")
     severity = Say("Severity", "级别")
     share = Say("Share", "占比")
-    shares = Say("Logs with shares", "含份额的日志数")
     signatories = Say("Signed by", "签署人")
     signatures = Say("Signatures checked", "已验签名")
     software = Say("Software", "软件版本")
@@ -161,7 +170,7 @@ class Words:
     below_floor = Say("Records below the job's floor", "低于机构数下限的记录")
     blocks = Say("Control frames, authorised in blocks", "控制帧（按批次授权）")
     both_sides = Say("Bank and coordinator, joined by message id", "按报文标识核对银行与协调方日志")
-    broken_rule = Say("Masks that the logs could take off", "可被解除的掩码")
+    broken_rule = Say("Where a rule about masks is broken", "违反掩码规则之处")
     budget_alarms = Say("Alarms about the budget", "预算类告警")
     changes = Say("Changes of members and keys", "成员与密钥变更")
     checks = Say("Checks of access", "访问校验")
@@ -175,6 +184,7 @@ class Words:
     dropouts = Say("Sums that a bank dropped out of", "有机构中途退出的聚合")
     each_message = Say("Messages one by one", "外发报文明细")
     egress_by_day = Say("By day, recipient, purpose and kind", "按日期、接收方、用途与类型汇总")
+    epsilon_faults = Say("Records that do not agree", "与复算不符的记录")
     erasures = Say("Erasures", "删除执行记录")
     exceeded = Say("Where the cap was first exceeded", "首次突破上限的位置")
     exports = Say("Exports", "导出记录")
@@ -199,6 +209,7 @@ class Words:
     recording = Say("recording", "记录中")
     reviews = Say("Decisions by kind of review", "按复核方式统计")
     rotations = Say("Rotations of keys", "密钥轮换")
+    rules = Say("Rules about masks, over the banks' logs", "掩码规则核验（跨银行日志）")
     same_history = Say("What others hold of each log", "他方所持各日志的情况")
     silences = Say("Silences of more than 25 hours", "超过 25 小时的静默")
     silent = Say("silent", "无记录")
@@ -222,15 +233,14 @@ SEVERITIES = {
     "critical": Say("critical", "严重"),
 }
 
-FINDINGS = {
+_UP = {
     "not-received": Say("sent, and never received by the coordinator", "已发送，协调方从未收到"),
     "arrived-twice": Say("arrived more often than it was sent", "到达次数多于发送次数"),
-    "egress-hidden": Say(
-        "arrived with the bank's signature, and the bank's log lacks it", "带有本行签名到达，但本行日志缺失该记录"
-    ),
-    "arrival-invented": Say(
-        "recorded by the coordinator without the bank's signature", "协调方登记了未经本行签名的到达"
-    ),
+    "accepted-twice": Say("accepted more than once", "被重复受理"),
+    "sent-again": Say("sent more often than it arrived", "发送次数多于到达次数"),
+    "egress-hidden": Say("arrived with the bank's signature; its log lacks it", "带有本行签名到达，但本行日志缺失"),
+    "arrival-invented": Say("recorded by the coordinator without the bank's signature", "协调方登记的到达无本行签名"),
+    "lost": Say("arrived; the sender's record was lost in a crash", "已到达；发送方记录因崩溃缺失"),
     "one-sided": Say(
         "recorded by the coordinator only; give --members to tell whose doing it is",
         "仅协调方有登记；提供 --members 方可判定责任方",
@@ -240,6 +250,24 @@ FINDINGS = {
     "refused": Say("refused by the coordinator", "被协调方拒收"),
     "clock": Say("the two logs' times differ by more than five seconds", "双方时间相差超过 5 秒"),
 }
+_DOWN = {
+    "not-received": Say("sent by the coordinator, and never received by the bank", "协调方已发送，本行从未收到"),
+    "arrived-twice": Say("arrived more often than the coordinator sent it", "到达次数多于协调方发送次数"),
+    "accepted-twice": Say("accepted by the bank more than once", "被本行重复受理"),
+    "sent-again": Say("sent by the coordinator more often than it arrived", "协调方发送次数多于到达次数"),
+    "hidden": Say("arrived with the coordinator's signature; its log lacks it", "带有协调方签名到达，但协调方日志缺失"),
+    "invented": Say("recorded by the bank without the coordinator's signature", "本行登记了未经协调方签名的到达"),
+    "lost": Say("arrived; the coordinator's record was lost in a crash", "已到达；协调方记录因崩溃缺失"),
+    "one-sided": Say(
+        "recorded by the bank only; give --members to tell whose doing it is",
+        "仅本行有登记；提供 --members 方可判定责任方",
+    ),
+    "differs": Say("the two logs show another digest or size (downwards)", "双方日志的摘要或长度不一致（下行）"),
+    "signature": Say("the signature on the arrival is not the coordinator's", "到达记录上的签名不是协调方的"),
+    "refused": Say("refused by the bank", "被本行拒收"),
+    "clock": Say("the two logs' times differ by more than five seconds", "双方时间相差超过 5 秒"),
+}
+FINDINGS = {**_UP, **{f"down-{code}": words for code, words in _DOWN.items()}}
 
 STEP_NAMES = {
     "formats": Say("formats", "格式"),
@@ -256,6 +284,17 @@ STEP_NAMES = {
     "quorum": Say("quorum", "法定见证数"),
 }
 
+RULE_NAMES = {
+    "masked payloads": Say("parts of sums left masked", "聚合分量均带掩码"),
+    "one vote a position": Say("one vote a position", "每一环节仅表决一次"),
+    "no log shows both": Say("no log shows both halves", "没有单份日志同时给出两类份额"),
+    "shares and seeds": Say("shares and seeds over all logs", "跨日志的份额与种子"),
+    "one sum for all": Say("one sum for all", "各方所见聚合一致"),
+    "smallest cohort": Say("smallest cohort", "最小参与机构数"),
+    "lists and records": Say("lists and records agree", "清单与记录一致"),
+    "all logs given": Say("all logs given", "各成员日志齐备"),
+}
+
 STEP_WORDS = {
     "passed": Say("passed", "通过"),
     "skipped": Say("skipped", "未执行"),
@@ -270,6 +309,8 @@ STEP_MARKS = {"passed": "✓", "skipped": "–", "flagged": "!", "incomplete": "
 _DETAILS = (
     (r"(\d+) checked", r"已核 \1 项"),
     (r"(\d+) checked, (\d+) of unknown keys ignored", r"已核 \1 项，忽略未知密钥 \2 项"),
+    (r"the logs hold nothing of this kind", "日志中没有此类内容"),
+    (r"(\d+) witnesses cosigned all (\d+) records; the policy asks for none", r"\1 个见证方已对全部 \2 条记录签名"),
     (r"the source holds no stored hashes", "来源不含存储哈希"),
     (r"the source holds no receipts", "来源不含回执"),
     (
