@@ -37,10 +37,8 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
         models = state / "models"
         models.mkdir(mode=0o700, exist_ok=True)
         write_whole(models / f"{manifest.recipe}-network-so-far.json", encode_model(seat.outcome.model))
-    if seat.reason:
-        entry["reason"] = seat.reason
     if seat.privacy is not None:
-        entry["privacy"] = seat.privacy
+        entry |= {"privacy": seat.privacy, "reason": seat.reason}
     folder = state / "jobs" / manifest.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(folder / "result.json", _pretty(entry))
