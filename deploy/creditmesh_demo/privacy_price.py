@@ -1,10 +1,10 @@
 """Work out what epsilon costs in accuracy: the same recipe, exact and at several epsilons, in one process.
 
-Only a demo can: it holds every bank's rows, and each point spends a budget that a real network spends once. Noise is the
-product's own, drawn share by share as nodes draw it, and sized by the product's accountant over the job's whole life
-(bins, training and metrics). Theory: with secure aggregation the honest banks' shares together reach the noise that one
-borrower needs; without it every bank must reach it alone, so the sum holds as many times that variance as there are
-banks. Both are computed here, none is extrapolated.
+Only a demo can: it holds every bank's rows, and each point spends a budget that a real network spends once. Noise is
+the product's own, drawn share by share as nodes draw it, and sized by the product's accountant over the job's whole
+life (bins, training and metrics). Theory: with secure aggregation the honest banks' shares together reach the noise
+that one borrower needs; without it every bank must reach it alone, so the sum holds as many times that variance as there
+are banks. Both are computed here, none is extrapolated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class PricePoint:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Hold one recipe's AUC without noise and with it, on the same hold-out rows; `reason` where it has no such form."""
+    """Hold one recipe's AUC without noise and with it, on the same hold-out rows; reason: why there are no points."""
 
     recipe: str
     exact: float | None

@@ -1,8 +1,8 @@
 """What epsilon costs in accuracy, on real rooms: `python -m tests.bench.privacy_price ROOM [ROOM ...]`.
 
-Options: --epsilons 1,3,8 --seeds 5 --draws 1 --recipes scorecard. Every seed has its own keyed split, on which the exact
-recipe is trained too; noise is the product's, in shares, for as many banks as the room has. Printed are means over seeds
-of AUC on all hold-out rows, the loss against the exact recipe, and the loss without secure aggregation.
+Options: --epsilons 1,3,8 --seeds 5 --draws 1 --recipes scorecard. Every seed has its own keyed split, on which the
+exact recipe is trained too; noise is the product's, in shares, for as many banks as the room has. Printed are means
+over seeds of AUC on all hold-out rows, the loss against the exact recipe, and the loss without secure aggregation.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import hmac
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -50,10 +51,13 @@ def _price(folder: Path, name: str, seed: int, options: argparse.Namespace) -> P
     spec = JobSpec(name, found.version, parameters, dictionary, len(room.tables), 2**20, seed, 300_000, 1)
     books = {}
     for bank, path in room.tables.items():
-        key = f"split of {bank}".encode()
         table = read_table(path, dictionary, bank)
-        books[bank] = Book(table, spec, lambda message, key=key: hmac.digest(key, message, "sha256"))
+        books[bank] = Book(table, spec, partial(_drawn, f"split of {bank}".encode()))
     return price(books, spec, options.epsilons.split(","), options.draws)
+
+
+def _drawn(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")
 
 
 def _print(room: str, name: str, prices: list[Price], seconds: float) -> None:

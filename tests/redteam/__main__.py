@@ -1,14 +1,15 @@
 """Play every attack and print who refused it where: `python -m tests.redteam`; 1 if one was not refused.
 
 An attack of the list may have parts (4, 4b); it counts as refused if all of them were. Where Flower and the probe of
-its SecAgg+ are at hand, the questions that can be put to its functions are asked beside.
+its SecAgg+ are at hand, the questions that can be put to its functions are asked beside. Last comes the membership audit
+of released models, which has to stay under its bound, and to break it where the noise is a lie.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.redteam import suite
+from tests.redteam import membership, suite
 from tests.redteam.attack import outcome
 
 PROBE = Path(__file__).resolve().parents[2].parent / "shared" / "bench" / "flower_secagg_probe.py"
@@ -25,9 +26,11 @@ def main() -> int:
         print(f"{case.number:>4}  {case.name:<84} {case.refuses:<16} {case.where:<24} {result}")
         print(f"{'':>4}  without the check: {case.without_the_check}")
     print(_flower())
+    found = membership.findings()
+    print(membership.describe(found))
     numbers = {_number(case.number) for case in suite.ATTACKS}
     print(f"{len(numbers - failed)} refused of {len(numbers)}")
-    return int(bool(failed))
+    return int(bool(failed) or not membership.kept(found))
 
 
 def _number(name: str) -> str:
