@@ -14,12 +14,11 @@ from pathlib import Path
 
 from audit.opened import read_small
 from privacy.errors import InputError, VerificationError
-from privacy.log.statement import STATEMENT_LIMIT_BYTES, Statement, encode_envelope, open_envelope
+from privacy.log.export import EXPORT_CLAIM, MANIFEST, export_statement
+from privacy.log.statement import STATEMENT_LIMIT_BYTES, encode_envelope, open_envelope
 
 __all__ = ["MANIFEST", "ManifestCheck", "check_manifest", "digest_file", "load_seed", "manifest_of", "write_manifest"]
 
-MANIFEST = "manifest.json"
-PREDICATE_TYPE = "creditmesh:export/v1"
 _PIECE_BYTES = 1 << 20
 _SEED = re.compile(rb"[0-9a-f]{64}\n?")
 
@@ -50,7 +49,7 @@ def write_manifest(path: Path, claim: Mapping[str, object], seed: bytes | None) 
     folder = target.parent
     files = {each.relative_to(folder).as_posix(): digest_file(each) for each in inside if each != target}
     with target.open("xb") as stream:
-        stream.write(encode_envelope(Statement(files, PREDICATE_TYPE, claim), seed))
+        stream.write(encode_envelope(export_statement(files, claim), seed))
     return len(files)
 
 
@@ -63,7 +62,7 @@ def check_manifest(target: Path) -> ManifestCheck:
             missing, differs, lies elsewhere, or stands in the manifest's directory without being named.
     """
     statement, signer = open_envelope(read_small(target, STATEMENT_LIMIT_BYTES))
-    if statement.predicate_type != PREDICATE_TYPE:
+    if statement.predicate_type != EXPORT_CLAIM:
         raise VerificationError("statement-malformed", f"{target}: is the manifest of something else")
     folder = target.parent
     for name, digest in statement.files.items():

@@ -22,6 +22,7 @@ __all__ = ["Finding", "Reconciliation", "Severity", "compare", "peer_heads", "re
 Severity = Literal["low", "medium", "critical"]
 IN_FLIGHT_US = 600_000_000
 CLOCK_US = 5_000_000
+_DEFERRED = "/sum-signature/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Reconciliation:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One direction: its code's prefix, its parties' names, and what the sender's crash can excuse."""
+    """One direction: its code's prefix, its parties' names, what a crash excuses, and whether times mean anything."""
 
     prefix: str
     sender: str
@@ -77,6 +78,7 @@ class _Way:
     latest_us: int
     crashed_us: int
     partial: bool
+    timed: bool
 
 
 def peer_heads(node_events: Iterable[bytes], origin: str) -> tuple[KnownHead, ...]:
@@ -121,9 +123,11 @@ def compare(node: Half, peer: Half) -> Reconciliation:
         unresolved=peer.unresolved,
     )
     latest_us = max(node.latest_us, peer.latest_us)
-    up = _Way("", "node", "coordinator", "egress-hidden", "arrival-invented", latest_us, 0, partial=False)
+    up = _Way("", "node", "coordinator", "egress-hidden", "arrival-invented", latest_us, 0, partial=False, timed=True)
     unsure = peer.unresolved > 0
-    down = _Way("down-", "coordinator", "node", "hidden", "invented", latest_us, peer.crashed_us, partial=unsure)
+    down = _Way(
+        "down-", "coordinator", "node", "hidden", "invented", latest_us, peer.crashed_us, partial=unsure, timed=False
+    )
     out.matched = _walk(up, node.sent, peer.arrived, out)
     # Logs that were written before this direction was recorded hold nothing of it on either side.
     out.down_matched = _walk(down, peer.sent, node.arrived, out)
@@ -187,9 +191,11 @@ def _asides(way: _Way, name: Name, record: Sent, arrival: Arrived) -> list[Findi
         found.append(_finding(way, "low", "sent-again", name, detail))
     if not arrival.accepted:
         found.append(_finding(way, "low", "refused", name, f"the {way.receiver} refused it: {arrival.reason or '-'}"))
-    # Repeated messages have several times, of which only single ones belong together for certain.
+    # Of repeated messages nobody knows which times belong together, and a record that rode on a later commit bears the
+    # time of that commit.
     apart = abs(arrival.utc_us - record.utc_us) > CLOCK_US + record.error_us + arrival.error_us
-    if apart and record.count == arrival.count == 1:
+    prompt = way.timed and _DEFERRED not in name[0]
+    if apart and prompt and record.count == arrival.count == 1:
         found.append(_finding(way, "low", "clock", name, "the two logs' times differ by more than five seconds"))
     return found
 

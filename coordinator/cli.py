@@ -6,6 +6,7 @@
     creditmesh-coordinator run --config coordinator.toml
     creditmesh-coordinator submit JOB.toml --config coordinator.toml [--json]
     creditmesh-coordinator jobs|members --config coordinator.toml [--json]
+    creditmesh-coordinator export --config coordinator.toml --out FILE --who NAME
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 4 rolled back, 130 Ctrl-C. Theory: this is the one place
 where errors meet the operator, so no other module prints them. Whatever is heavy is imported by the command that needs
@@ -106,6 +107,15 @@ def _members(options: argparse.Namespace) -> int:
     return commands.members(options.config, options.json)
 
 
+def _export(options: argparse.Namespace) -> int:
+    from coordinator import config
+    from coordinator.export import export_log
+
+    records = export_log(config.load(options.config), options.out, options.who)
+    print(f"{options.out}: {records} records; the export stands in the log")
+    return 0
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
@@ -146,7 +156,11 @@ def _parser() -> argparse.ArgumentParser:
     jobs.set_defaults(run=_jobs)
     members = kinds.add_parser("members", help="list members")
     members.set_defaults(run=_members)
-    for command in (enrol, suspend, readmit, run, submit, jobs, members):
+    export = kinds.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
+    export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
+    export.set_defaults(run=_export)
+    for command in (enrol, suspend, readmit, run, submit, jobs, members, export):
         command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
     for command in (submit, jobs, members):
         command.add_argument("--json", action="store_true", help="print JSON")

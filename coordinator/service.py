@@ -34,7 +34,7 @@ from coordinator.store import Store
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author
 
-__all__ = ["SOFTWARE", "run"]
+__all__ = ["SOFTWARE", "open_log", "run"]
 
 SOFTWARE = "creditmesh-coordinator/0.1.0"
 _POLL_S = 0.2
@@ -54,7 +54,7 @@ async def _serve(config: CoordinatorConfig) -> int:
     boot = os.urandom(32)
     store = Store(config.storage.url)
     _fail_unfinished(config, store)
-    log = _open_log(config, boot)
+    log = open_log(config, boot)
     try:
         heads = HeadStore(config.state.dir)
         try:
@@ -222,7 +222,8 @@ def _fail_unfinished(config: CoordinatorConfig, store: Store) -> None:
         say("job_ended", job=name, state="failed", reason="the coordinator was restarted")
 
 
-def _open_log(config: CoordinatorConfig, boot: bytes) -> LogStore:
+def open_log(config: CoordinatorConfig, boot: bytes) -> LogStore:
+    """Open the coordinator's privacy log and record that it was opened; boot: random bytes that name this process."""
     author = Author(LOG_ORIGIN, boot, Actor("service", "coordinator", "coordinator", "process"))
     config_sha256 = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
     signer = load_log_key(config.state.dir, LOG_ORIGIN)

@@ -4,6 +4,7 @@
     creditmesh-node check --config node.toml | --table FILE --schema FILE   [--json]
     creditmesh-node keys  --member ID --state DIR
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
+    creditmesh-node export --config node.toml --out FILE --who NAME
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 3 something needed is missing, 4 rolled back, 130
 Ctrl-C. This module trains nothing and sends nothing. Theory: this is the one place where errors meet the user, so no
@@ -93,6 +94,15 @@ def _replay(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
+def _export(options: argparse.Namespace) -> int:
+    from node import config
+    from node.export import export_log
+
+    records = export_log(config.load(options.config), options.out, options.who)
+    print(f"{options.out}: {records} records; the export stands in the log")
+    return 0
+
+
 def _keys(options: argparse.Namespace) -> int:
     from node.record_store import load_log_key
     from node.witness_store import load_witness_key
@@ -136,6 +146,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
     replay.add_argument("--json", action="store_true", help="print the findings as JSON")
     replay.set_defaults(run=_replay)
+    export = commands.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
+    export.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
+    export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
+    export.set_defaults(run=_export)
     return parser
 
 

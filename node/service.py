@@ -47,7 +47,7 @@ from privacy.manifest import Manifest
 from privacy.secagg.history import Vote
 from privacy.secagg.standing import MemberRules
 
-__all__ = ["SOFTWARE", "run"]
+__all__ = ["SOFTWARE", "open_store", "run"]
 
 SOFTWARE = "creditmesh-node/0.1.0"
 _BOOT_BYTES = 16
@@ -62,7 +62,7 @@ def run(config: NodeConfig) -> int:
 async def _serve(config: NodeConfig) -> int:
     keys = read_keys(config, datetime.now(UTC))
     state, boot = config.state.dir, os.urandom(32)
-    store = _open_store(config, boot)
+    store = open_store(config, boot)
     try:
         witness = _open_witness(config, keys)
         try:
@@ -156,7 +156,8 @@ async def _leave_threads(code: int) -> None:
         os._exit(code)
 
 
-def _open_store(config: NodeConfig, boot: bytes) -> RecordStore:
+def open_store(config: NodeConfig, boot: bytes) -> RecordStore:
+    """Open the bank's privacy log and record that it was opened; boot: random bytes that name this process."""
     refuse_behind(config.state.dir)
     origin = f"{config.member.id}/privacy-log"
     author = Author(origin, boot, Actor("service", "node", "node", "process"))

@@ -1,0 +1,51 @@
+"""The coordinator's export: written down first, complete, and never beside a running process."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from audit.cli import main as audit
+from coordinator import cli
+from coordinator.state_folder import open_state
+from tests.coordinator.operator import Operator, make_operator
+
+Lines = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return make_operator(tmp_path)
+
+
+def export(operator: Operator, out: Path, who: str = "auditor-7") -> int:
+    return cli.main(["export", "--config", str(operator.config), "--out", str(out), "--who", who])
+
+
+def test_an_export_stands_in_the_log_that_it_shows(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    assert export(operator, first) == 0 and export(operator, second) == 0
+    lines = [json.loads(line) for line in second.read_text("utf-8").splitlines()]
+    events = [json.loads(line["event"]) for line in lines if "event" in line]
+    (record,) = [event for event in events if event["kind"] == "audit.exported"]
+    digest = hashlib.sha256(first.read_bytes()).hexdigest()
+    assert record["body"]["files"] == [{"name": "first.jsonl", "sha256": digest}]
+    assert audit(["verify", "--no-state", str(first), str(second)]) == 0
+    capsys.readouterr()
+
+
+def test_a_running_process_keeps_its_log(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
+    assert export(operator, tmp_path / "first.jsonl") == 0
+    state = next(path.parent for path in tmp_path.rglob("log.db"))
+    capsys.readouterr()
+    with open_state(state):
+        assert export(operator, tmp_path / "second.jsonl") == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "stop the process first" in told
+
+
+def test_bad_input_is_one_line(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
+    assert export(operator, tmp_path / "gone" / "log.jsonl") == 2
+    assert export(operator, tmp_path / "log.jsonl", "") == 2
+    assert capsys.readouterr().err.count("\n") == 2
