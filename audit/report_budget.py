@@ -57,8 +57,8 @@ class Budget:
     kinds: frozenset[str] = frozenset({"dp.spend", "alarm.raised", "job.decided"})
     spent: dict[tuple[int, str], _Spent] = field(default_factory=dict)
     alarms: Kept = field(init=False)
-    exact: int = 0
-    noisy: int = 0
+    exact: set[str] = field(default_factory=set)
+    noisy: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.alarms = Kept(self.per_log)
@@ -70,13 +70,13 @@ class Budget:
             if name not in self.spent:
                 self.spent[name] = _Spent(event, event.seq)
             self.spent[name].add(event)
+            self.noisy.add(event.job)
         elif event.kind == "alarm.raised":
             if event.body["class"] == "budget":
                 proof = Proof(account.number, event.seq, event.seq)
                 self.alarms.add(account.number, (Moment(event.utc_us), Value(text_of(event, "evidence")), proof))
-        elif event.body["decision"] == "accepted":
-            self.noisy += "dp" in event.body
-            self.exact += "dp" not in event.body
+        elif event.body["decision"] == "accepted" and "dp" not in event.body:
+            self.exact.add(text_of(event, "job"))
 
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer questions 4 and 5."""
@@ -90,14 +90,15 @@ class Budget:
             yield Answer(5, "none", (nothing_recorded("dp.spend", "alarm.raised"), *self._exact()))
 
     def _exact(self) -> tuple[Say, ...]:
-        if not self.exact:
+        exact = self.exact - self.noisy
+        if not exact:
             return ()
         return (
             Say(
-                f"{counted(self.exact, 'accepted job')} named no noise: such sums are exact, no ε is promised "
+                f"{counted(len(exact), 'accepted job')} named no noise: such sums are exact, no ε is promised "
                 "for them, "
                 "and what protects them is the cohort (question 11).",
-                f"有 {self.exact:,} 项已批准作业未约定噪声：其聚合结果为精确值，不提供 ε 保证，"
+                f"有 {len(exact):,} 项已批准作业未约定噪声：其聚合结果为精确值，不提供 ε 保证，"
                 "其保护依赖参与机构数（见问题 11）。",
             ),
         )

@@ -24,6 +24,7 @@ __all__ = ["Approval", "Delivery", "Egress", "is_block"]
 
 MOST_DAYS = 42
 MOST_SERIES = 6
+EVERYONE = "*"
 _REFUSAL_ANSWERS = {"secagg.decline"}
 
 
@@ -91,7 +92,8 @@ class Egress:
         numbers = {account.number for account in accounts}
         groups = {group: each for group, each in self.groups.items() if group[0] in numbers}
         size, count = sum(each.size for each in groups.values()), sum(each.messages for each in groups.values())
-        days, to = len({group[1] for group in groups}), len({group[2] for group in groups})
+        days = len({group[1] for group in groups})
+        to = len({group[2] for group in groups} - {EVERYONE}) or 1
         blocks = sum(each.size for group, each in self.blocks.items() if group[0] in numbers)
         if groups or banks:
             who = Say("left the banks" if len(accounts) > 1 else "left the bank", "银行")
@@ -114,7 +116,7 @@ class Egress:
     def _row(self, account: Account, event: Event) -> Row:
         return (
             Moment(event.utc_us),
-            Value(text_of(event, "to")),
+            _recipient(text_of(event, "to")),
             Value(event.purpose),
             Value(event.job),
             Value(text_of(event, "payload_kind")),
@@ -126,7 +128,7 @@ class Egress:
     def _table(self, sums: dict[_Group, _Sum], caption: Say, counts: Say) -> Table:
         kept = Kept(self.per_log)
         for (log, day, to, purpose, kind, protection), each in sorted(sums.items(), key=lambda item: item[0]):
-            cells: tuple[Cell, ...] = (same(day), Value(to), Value(purpose), Value(kind), Value(protection))
+            cells: tuple[Cell, ...] = (same(day), _recipient(to), Value(purpose), Value(kind), Value(protection))
             kept.add(log, (*cells, each.messages, each.size, Proof(log, each.first, each.last)))
         columns = [Words.day, Words.to, Words.purpose, Words.kind, Words.protection, counts, Words.bytes]
         return Table(caption, columns, kept.rows, kept.total, "egress.authorised")
@@ -260,13 +262,17 @@ class Approval:
     def _row(self, account: Account, event: Event, fault: Say) -> Row:
         return (
             Moment(event.utc_us),
-            Value(text_of(event, "to")),
+            _recipient(text_of(event, "to")),
             Value(event.job),
             Value(text_of(event, "payload_kind")),
             count_of(event, "bytes"),
             Flag("attention", fault),
             Proof(account.number, event.seq, event.seq),
         )
+
+
+def _recipient(to: str) -> Cell:
+    return Words.everyone if to == EVERYONE else Value(to)
 
 
 def _short(msg_id: str) -> bytes:

@@ -120,7 +120,7 @@ class Assessments:
             self.kept.add(
                 account.number, (Moment(event.utc_us), kind, digest, _stack(scope), Value(valid), signed, proof)
             )
-        elif event.body["decision"] == "accepted":
+        elif event.body["decision"] == "accepted" and not account.is_coordinator:
             self.accepted += 1
             day, wanted = format_utc(event.utc_us)[:10], {text_of(event, "job"), event.purpose}
             of_log = self.recorded.get(account.number, [])
@@ -133,18 +133,20 @@ class Assessments:
         """Answer question 7."""
         bare = self.bare.total
         missing = Say(
-            f"{bare:,} of {counted(self.accepted, 'accepted job')} stand under no assessment that is recorded "
-            "here and "
-            "was valid that day; it may be kept elsewhere.",
-            f"{self.accepted:,} 项已批准作业中，有 {bare:,} 项在日志中没有当日有效的评估记录；评估文件可能另行保存。",
+            f"{bare:,} of {counted(self.accepted, 'decision')} of banks to accept a job stand under no "
+            "assessment that is "
+            "recorded here and was valid that day; it may be kept elsewhere.",
+            f"银行批准作业的 {self.accepted:,} 项决定中，有 {bare:,} 项在日志中没有当日有效的评估记录；"
+            "评估文件可能另行保存。",
         )
         if not self.kept.total:
             yield Answer(7, "none", (nothing_recorded("assessment.recorded"), *((missing,) if self.accepted else ())))
             return
         covered = Say(
-            f"{counted(self.kept.total, 'assessment')}; each of the {counted(self.accepted, 'accepted job')} stands "
-            "under one that was valid that day.",
-            f"评估记录 {self.kept.total:,} 份；{self.accepted:,} 项已批准作业均有当日有效的评估覆盖。",
+            f"{counted(self.kept.total, 'assessment')}; each of {counted(self.accepted, 'decision')} of banks "
+            "to accept a "
+            "job stands under one that was valid that day.",
+            f"评估记录 {self.kept.total:,} 份；银行批准作业的 {self.accepted:,} 项决定均有当日有效的评估覆盖。",
         )
         columns = [Words.time, Words.type, Words.document, Words.scope, Words.valid_to, Words.signatories]
         tables = [Table(Words.assessments, columns, self.kept.rows, self.kept.total, "assessment.recorded")]

@@ -84,6 +84,7 @@ a { color: var(--blue); }
   .limits dd { margin-bottom: 3px; }
   .small, .made, .asked, .capped, .chip { font-size: 8pt; } td .chip { font-size: 7.4pt; } .verdict { font-size: 10pt; }
   thead { display: table-header-group; } tr, .verdict, .banner { break-inside: avoid; }
+  tbody tr:first-child { break-before: avoid; }
   h2, h3, caption, .asked, figcaption { break-after: avoid; }
   .scroll { overflow: visible; } .newpage { break-before: page; } .question { margin-top: 20px; }
   figure { max-width: 165mm; }

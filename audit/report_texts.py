@@ -146,6 +146,7 @@ class Words:
     allowed = Say("allowed", "允许")
     clean = Say("ended in order", "正常结束")
     denied = Say("denied", "拒绝")
+    everyone = Say("members of the job", "作业成员")
     exact = Say("none: exact sums", "无（精确聚合）")
     in_time = Say("in time", "按期")
     key_changed = Say("key changed", "密钥变更")
