@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -35,6 +36,7 @@ SIGNATURE_LIMIT = 16
 NOTE_LIMIT_BYTES = 65_536
 _DASH = "— "
 _NAME = re.compile(r"[!-*,-~]{1,255}")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class VerifierKey:
     @property
     def key_id(self) -> bytes:
         """Return the 4-byte id: the first bytes of SHA-256(name | newline | type | key)."""
-        return hashlib.sha256(self.name.encode("ascii") + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
+        return _key_id(self.name, self.kind, self.public)
 
     def encode(self) -> str:
         """Return the vkey text."""
@@ -116,7 +118,7 @@ class VerifierKey:
             stated, value = int.from_bytes(value[:8], "big"), value[8:]
             message = _cosigned(message, stated)
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(value, message)
+            _opened(self.public).verify(value, message)
         except (InvalidSignature, ValueError):
             raise VerificationError("signature-invalid", f"the signature by {self.name} does not hold") from None
         return stated
@@ -169,7 +171,7 @@ def parse_note(encoded: bytes) -> Note:
         whole = encoded.decode("utf-8")
     except UnicodeDecodeError:
         raise VerificationError("note-malformed", "note is not UTF-8") from None
-    if any((character < " " and character != "\n") or "\x7f" <= character < "\xa0" for character in whole):
+    if _CONTROL.search(whole):
         raise VerificationError("note-malformed", "note holds a control character")
     cut = whole.rfind("\n\n")
     if cut < 0 or not whole.endswith("\n"):
@@ -183,6 +185,17 @@ def parse_note(encoded: bytes) -> Note:
     if len({(each.name, each.key_id) for each in signatures}) != len(signatures):
         raise VerificationError("note-malformed", "note carries two signatures of one key")
     return Note(whole[: cut + 1], signatures)
+
+
+# A log has one key and an auditor reads hundreds of thousands of its checkpoints.
+@lru_cache(maxsize=256)
+def _key_id(name: str, kind: int, public: bytes) -> bytes:
+    return hashlib.sha256(name.encode("ascii") + b"\n" + bytes([kind]) + public).digest()[:4]
+
+
+@lru_cache(maxsize=256)
+def _opened(public: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(public)
 
 
 def _parse_signature(line: str) -> Signature:
