@@ -5,6 +5,7 @@
     creditmesh-node keys  --member ID --state DIR
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
     creditmesh-node export --config node.toml --out FILE --who NAME
+    creditmesh-node model MODEL --format onnx|pmml|sql --out FILE   [--golden FILE] [--head HEAD --own MODEL]
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 3 something needed is missing, 4 rolled back, 130
 Ctrl-C. This module trains nothing and sends nothing. Theory: this is the one place where errors meet the user, so no
@@ -103,6 +104,19 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _model(options: argparse.Namespace) -> int:
+    from node.model_file import export_model, golden_lines
+
+    sources = {"model": options.model, "head": options.head, "own": options.own}
+    content, models = export_model(sources, options.format)
+    written = {options.out: content} | ({options.golden: golden_lines(models)} if options.golden else {})
+    for path, each in written.items():
+        with path.open("xb") as stream:
+            stream.write(each)
+        print(f"{path}: {len(each)} bytes")
+    return 0
+
+
 def _keys(options: argparse.Namespace) -> int:
     from node.record_store import load_log_key
     from node.witness_store import load_witness_key
@@ -146,12 +160,25 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
     replay.add_argument("--json", action="store_true", help="print the findings as JSON")
     replay.set_defaults(run=_replay)
+    _add_model(commands.add_parser("model", help="write a trained model for another scoring engine"))
     export = commands.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
     export.set_defaults(run=_export)
     return parser
+
+
+def _add_model(model: argparse.ArgumentParser) -> None:
+    model.add_argument("model", type=Path, metavar="MODEL", help="a model file, as the node keeps it under models/")
+    model.add_argument(
+        "--format", choices=["onnx", "pmml", "sql"], required=True, help="SQL reads the table applicants"
+    )
+    model.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    model.add_argument("--golden", type=Path, metavar="FILE", help="also write rows and scores to compare by")
+    model.add_argument("--head", type=Path, metavar="HEAD", help="the bank's head, to write the mixed model")
+    model.add_argument("--own", type=Path, metavar="MODEL", help="the bank's own model, with --head")
+    model.set_defaults(run=_model)
 
 
 def _round(text: str) -> int:

@@ -32,13 +32,14 @@ class Column:
 
     coding: the field's bins. order: ordinary bins from left to right, or for a special value's own column the bins
     outside it and then the special one's. A bin in no place of the order counts as missing. rising: +1 where risk
-    may not fall from left to right, -1 where it may not rise, 0 free.
+    may not fall from left to right, -1 where it may not rise, 0 free. levels: of a category, the dictionary's.
     """
 
     coding: Coding
     order: tuple[tuple[int, ...], ...]
     dimension: str
     rising: int
+    levels: tuple[str, ...] = ()
 
     @property
     def places(self) -> int:
@@ -60,7 +61,7 @@ def tree_columns(codings: Sequence[Coding], dictionary: Dictionary) -> tuple[Col
         declared = dictionary.field(coding.name)
         rising = {"up": 1, "down": -1, "free": 0}[declared.risk_when_rising]
         ordinary = tuple((place,) for place in range(coding.ordinary))
-        columns.append(Column(coding, ordinary, declared.dimension, rising))
+        columns.append(Column(coding, ordinary, declared.dimension, rising, declared.levels))
         for number in range(len(coding.special)):
             place = coding.ordinary + number
             others = tuple(each for each in range(coding.bins) if each != place)
@@ -118,7 +119,7 @@ class Forest:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def base_points(self) -> int:
+    def offset_points(self) -> int:
         """Return the score's integer offset."""
         return self.scaling.offset(self.intercept >> (LEAF_BITS - _WEIGHT_BITS))
 
@@ -147,9 +148,9 @@ class Forest:
         """Return the points of each dimension, (n_rows, 4) int64, columns in the order of `DIMENSIONS`."""
         return np.rint(self.shares(table) * (-self.scaling.factor / float(1 << LEAF_BITS))).astype(np.int64)
 
-    def points(self, table: Table) -> np.ndarray:
+    def score(self, table: Table) -> np.ndarray:
         """Return the score, (n_rows,) int64: the offset plus the points of the four dimensions."""
-        return np.asarray(self.base_points + self.subscores(table).sum(axis=1))
+        return np.asarray(self.offset_points + self.subscores(table).sum(axis=1))
 
     def to_document(self) -> dict[str, Any]:
         """Return the model as plain JSON values."""
@@ -159,6 +160,7 @@ class Forest:
                 {
                     "coding": column.coding.to_document(),
                     "dimension": column.dimension,
+                    "levels": list(column.levels),
                     "order": [list(group) for group in column.order],
                     "rising": column.rising,
                 }
@@ -210,10 +212,13 @@ def _column(item: Any) -> Column:
     order = tuple(tuple(group) for group in item["order"])
     places = [place for group in order for place in group]
     whole = all(type(place) is int and 0 <= place < coding.bins for place in places)
-    known = item["dimension"] in DIMENSIONS and item["rising"] in (-1, 0, 1) and len(item) == 4
+    known = item["dimension"] in DIMENSIONS and item["rising"] in (-1, 0, 1) and len(item) == 5
+    levels = tuple(item["levels"])
+    if not all(isinstance(level, str) for level in levels) or len(levels) != sum(map(len, coding.groups)):
+        raise ValueError("levels")
     if not (whole and known and order and len(set(places)) == len(places)):
         raise ValueError("column")
-    return Column(coding, order, item["dimension"], item["rising"])
+    return Column(coding, order, item["dimension"], item["rising"], levels)
 
 
 def _tree(nodes: Any, columns: Sequence[Column]) -> np.ndarray:

@@ -80,7 +80,7 @@ def test_a_confined_tree_stays_in_its_dimension_and_the_shares_add_up() -> None:
     everyone = concatenate(tables)
     shares = forest.shares(everyone)
     assert np.array_equal(forest.logit(everyone), (forest.intercept + shares.sum(axis=1)) / 2.0**30)
-    assert np.array_equal(forest.points(everyone), forest.base_points + forest.subscores(everyone).sum(axis=1))
+    assert np.array_equal(forest.score(everyone), forest.offset_points + forest.subscores(everyone).sum(axis=1))
     assert np.count_nonzero(np.abs(shares).sum(axis=0)) >= 2
 
 
