@@ -80,7 +80,7 @@ def open_tiles(path: Path, key: VerifierKey | None) -> OpenLog:
             origin=checkpoint.origin, key=key, events=_bundled(path, checkpoint.size), checkpoints=iter((note,))
         )
 
-    return OpenLog(path, checkpoint.origin, key, own, source, lambda: iter(()))
+    return OpenLog(path, checkpoint.origin, key, own, source, lambda: iter(()), holds_rounds=False)
 
 
 def check_tiles(path: Path) -> int:

@@ -29,6 +29,7 @@ class OpenLog:
         own_key: whether the key came from the log's own directory or export, and proves nothing about its owner.
         bare: makes a fresh source for one pass.
         rounds: reads the side files: (name, line without newline).
+        holds_rounds: whether the source has a place for side files.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class OpenLog:
     own_key: bool
     bare: Callable[[], LogSource] = field(repr=False)
     rounds: Callable[[], Iterator[tuple[str, bytes]]] = field(repr=False)
+    holds_rounds: bool = True
 
     def under(self, key: VerifierKey | None) -> "OpenLog":
         """Return the same log judged by a key that the auditor holds; None leaves it as it is."""

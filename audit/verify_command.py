@@ -7,18 +7,19 @@ auditor's own state folder: a log that was valid yesterday and is another one to
 
 import argparse
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from audit.commands import Commands, add_command
 from audit.exported import check_tiles
 from audit.keys import Keys, add_keys, load_keys
+from audit.lists import NAME, check_lists
 from audit.manifest import MANIFEST, check_manifest, manifest_of
 from audit.screen import FAILED, INCOMPLETE, LIMITS, ROLLED_BACK, VALID, code_of, say, say_json, worst_of
 from audit.source import OpenLog, open_log
 from audit.trust import TrustFile, default_trust_path
 from privacy.errors import InputError, VerificationError
-from privacy.log.verify import Report, verify_log
+from privacy.log.verify import Report, Step, verify_log
 
 __all__ = ["add_verify"]
 
@@ -87,6 +88,7 @@ def _verified(path: Path, keys: Keys, trust: TrustFile | None) -> dict[str, obje
             vkey = log.key.encode()
             known = trust.known(vkey) if trust else ()
             report = verify_log(log.source(keys.of_peer(), known, keys.policy_of(log.origin)))
+            report = _with_lists(report, log)
             tiles = check_tiles(path) if path.is_dir() and (path / "tile").is_dir() else None
         code = code_of(report)
         others = trust.other_keys(vkey) if trust else []
@@ -96,6 +98,18 @@ def _verified(path: Path, keys: Keys, trust: TrustFile | None) -> dict[str, obje
     except VerificationError as error:
         code = ROLLED_BACK if error.code == "rolled-back" else FAILED
         return {"path": str(path), "exit_code": code, "error": error.message, "code": error.code}
+
+
+def _with_lists(report: Report, log: OpenLog) -> Report:
+    """Add the step about what is kept beside the log; it reads records, so they must hold first."""
+    number = len(report.steps) + 1
+    if not log.holds_rounds:
+        step = Step(number, NAME, "skipped", "the source holds no lists")
+    elif report.has("failed"):
+        step = Step(number, NAME, "skipped", "the log itself does not hold")
+    else:
+        step = check_lists(number, log.events(), log.rounds())
+    return replace(report, steps=(*report.steps, step))
 
 
 def _exports_in(path: Path) -> list[Path]:
