@@ -11,7 +11,7 @@ from risk.errors import InputError
 from risk.model import Recipe
 from risk.scorecard import ScorecardRecipe
 
-__all__ = ["available_recipes", "recipe"]
+__all__ = ["available_recipes", "private_recipes", "recipe"]
 
 _NAMES = ("scorecard", "trees", "towers")
 
@@ -20,6 +20,11 @@ def available_recipes() -> tuple[str, ...]:
     """Return the names of the recipes that can run here, without loading them."""
     towers = find_spec("risk.towers") is not None and find_spec("torch") is not None
     return _NAMES if towers else _NAMES[:2]
+
+
+def private_recipes() -> tuple[str, ...]:
+    """Return the names of the recipes that have a form with differential privacy."""
+    return _NAMES[:1]
 
 
 def recipe(name: str) -> Recipe:

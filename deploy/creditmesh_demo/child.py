@@ -87,7 +87,7 @@ def _stop_with_the_demo(on_line: Callable[[str], object]) -> None:
 
 
 def _note_opened_sums(path: Path) -> None:
-    """Let the aggregator write a line about every sum it opens: job, number, survivors, SHA-256."""
+    """Let the aggregator write a line about every sum it opens: job, number, survivors, SHA-256, place."""
     from privacy.secagg.aggregator import Aggregator
 
     finish = Aggregator.finish
@@ -100,6 +100,7 @@ def _note_opened_sums(path: Path) -> None:
             "number": opened.round,
             "survivors": list(opened.survivors),
             "sha256": opened.sum_sha256.hex(),
+            "place": f"{opened.epoch}/{opened.position}",
         }
         with path.open("a", encoding="ascii") as stream:
             stream.write(json.dumps(entry) + "\n")
@@ -133,7 +134,7 @@ def _kill_at(number: int, moment: str) -> None:
     first_job: list[str] = []
     upload: list[str] = []
 
-    async def watched_send(self: Gate, outgoing: Outgoing) -> int:
+    async def watched_send(self: Gate, outgoing: Outgoing) -> int | None:
         if outgoing.job and not first_job:
             first_job.append(outgoing.job)
         here = outgoing.job in first_job and outgoing.round == number

@@ -1,7 +1,7 @@
 """The command `creditmesh-demo`: parse, run, and turn every error into one line and an exit code.
 
     creditmesh-demo [--data ROOM] [--out DIR] [--recipes scorecard,trees,towers] [--holdout 0.3] [--seed 0]
-                    [--compare-pooled] [--kill MEMBER@ROUND[:before-upload|after-upload|before-reveal]]
+                    [--epsilon E] [--compare-pooled] [--kill MEMBER@ROUND[:before-upload|after-upload|before-reveal]]
 
 Exit codes: 0 fine, 1 a job failed or a sum was wrong, 2 usage or bad input, 130 Ctrl-C. Theory: this is the one place
 where errors meet the user. Heavy libraries are imported after the command line was understood.
@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -70,9 +71,10 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def _run(options: argparse.Namespace, launched: float) -> int:
     from creditmesh_demo.room_folder import open_room
-    from risk.catalogue import available_recipes
+    from risk.catalogue import available_recipes, private_recipes
 
-    recipes = _recipes(options.recipes, available_recipes())
+    epsilon = None if options.epsilon is None else _epsilon(options.epsilon)
+    recipes = _recipes(options.recipes, available_recipes() if epsilon is None else private_recipes())
     holdout = _number("--holdout", options.holdout, (0.05, 0.9))
     seed = int(_number("--seed", options.seed, (0, 2**31 - 1), whole=True))
     kill = None if options.kill is None else _kill(options.kill)
@@ -89,8 +91,9 @@ def _run(options: argparse.Namespace, launched: float) -> int:
         raise InputError("kill-member", f"--kill: {kill[0]} is not in the room; there are {', '.join(room.tables)}")
     screen.say(f"{room.name}: {len(room.tables)} institutions, recipes {', '.join(recipes)}, results in {out}")
     plan = Plan(
-        room, out, recipes, holdout, seed, options.compare_pooled, Kill(*kill) if kill else None, synthetic, launched
-    )
+        room, out, recipes, holdout, seed, options.compare_pooled, Kill(*kill) if kill else None, synthetic, launched,
+        epsilon,
+    )  # fmt: skip
     try:
         return launch(plan, screen)
     finally:
@@ -146,6 +149,12 @@ def _number(name: str, text: str, limits: tuple[float, float], *, whole: bool = 
     return value
 
 
+def _epsilon(given: str) -> str:
+    """Return epsilon as a decimal in its shortest form, as job files have it."""
+    _number("--epsilon", given, (0.01, 100))
+    return format(Decimal(given).normalize(), "f")
+
+
 def _kill(given: str) -> tuple[str, int, str]:
     match = KILL.fullmatch(given)
     moment = (match["moment"] or MOMENTS[0]) if match else ""
@@ -173,6 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipes", metavar="NAMES", help="comma-separated; default: all that are installed")
     parser.add_argument("--holdout", default="0.3", metavar="SHARE", help="share of rows held out (default 0.3)")
     parser.add_argument("--seed", default="0", help="seed of the hold-out and of the synthetic room (default 0)")
+    epsilon = "train with differential privacy: what a job may cost one record, at delta 1e-6 (default: exact sums)"
+    parser.add_argument("--epsilon", metavar="E", help=epsilon)
     pooled = "also train on all rows in one place and compare"
     parser.add_argument("--compare-pooled", action="store_true", help=pooled)
     kill = f"let a member's node end by SIGKILL at a sum of the first recipe; MOMENT: {', '.join(MOMENTS)}"

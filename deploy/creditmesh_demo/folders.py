@@ -37,6 +37,7 @@ schema = {schema}
 recipes = {recipes}
 allow_exclusion = 1
 exact_trees = true
+epsilon_cap = {cap}
 
 [state]
 dir = "."
@@ -71,16 +72,20 @@ class RunFolders:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """Say what a job file says: recipe, data dictionary, seed of the split, share of rows held out."""
+    """Say what a job file says: recipe, data dictionary, seed of the split, share of rows held out.
+
+    epsilon: what the job may cost a record, a decimal; None for exact sums.
+    """
 
     recipe: str
     schema: Path
     seed: int
     holdout: float
+    epsilon: str | None
 
 
-def write_node_settings(run: RunFolders, room: RoomFolder, endpoint: str, recipes: Sequence[str]) -> None:
-    """Write every member's node.toml; endpoint: "host:port" of the coordinator."""
+def write_node_settings(run: RunFolders, room: RoomFolder, endpoint: str, recipes: Sequence[str], cap: str) -> None:
+    """Write every member's node.toml; endpoint: "host:port" of the coordinator; cap: epsilon of all jobs together."""
     for member, folder in run.nodes.items():
         text = NODE_TOML.format(
             member=_toml(member),
@@ -88,6 +93,7 @@ def write_node_settings(run: RunFolders, room: RoomFolder, endpoint: str, recipe
             table=_toml(str(room.tables[member])),
             schema=_toml(str(room.schema)),
             recipes=json.dumps(list(recipes)),
+            cap=_toml(cap),
         )
         (folder / "node.toml").write_text(text, encoding="utf-8")
 
@@ -98,6 +104,8 @@ def write_job(run: RunFolders, job: JobFacts) -> Path:
     text = JOB_TOML.format(
         recipe=_toml(job.recipe), schema=_toml(str(job.schema)), seed=job.seed, holdout=repr(job.holdout)
     )
+    if job.epsilon is not None:
+        text += f'\n[privacy]\nepsilon = "{job.epsilon}"\n'
     path.write_text(text, encoding="utf-8")
     return path
 

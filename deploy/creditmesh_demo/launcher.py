@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
@@ -48,6 +49,7 @@ class Kill:
 class Plan:
     """Say what to run: room and output folder, recipes in order, share held out, seed, and what to add.
 
+    epsilon: what each recipe's job may cost a record, a decimal; None for exact sums.
     launched: monotonic seconds when the command began. synthetic: the room was drawn by the demo itself.
     """
 
@@ -60,6 +62,12 @@ class Plan:
     kill: Kill | None
     synthetic: bool
     launched: float
+    epsilon: str | None = None
+
+    @property
+    def cap(self) -> str:
+        """Return the banks' cap: all jobs of the run, added up without any discount."""
+        return format((Decimal(self.epsilon or "0") * len(self.recipes)).normalize(), "f")
 
 
 def launch(plan: Plan, screen: Screen) -> int:
@@ -135,13 +143,15 @@ def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -
     wrong = [f"WRONG: {check.different} of {check.sums} sums of {check.recipe} differ from the plain sums"
              for check in checks if check.different]  # fmt: skip
     failed = [f"{job.recipe} failed: {job.reason}" for job in record.jobs if job.state != "done"]
-    screen.finished(plan.out, report, view.verifiers, [*failed, *facts.ended, *wrong, *_checked(checks)])
+    problems = [*failed, *facts.ended, *wrong, *_checked(checks, plan.epsilon is not None)]
+    screen.finished(plan.out, report, view.verifiers, problems)
     return 1 if failed or wrong else 0
 
 
-def _checked(checks: list[SelfCheck]) -> list[str]:
+def _checked(checks: list[SelfCheck], noisy: bool) -> list[str]:
     sums = sum(check.sums for check in checks if not check.different)
-    return [f"self-check: {sums} opened sums equal the plain sums over the members' tables"] if sums else []
+    noise = ", each member's share of noise added" if noisy else ""
+    return [f"self-check: {sums} opened sums equal the plain sums over the members' tables{noise}"] if sums else []
 
 
 class _Demo:
@@ -160,7 +170,7 @@ class _Demo:
             folder.mkdir(parents=True)
         names = ["coordinator", str(run.out), *run.members]
         self._coordinator = self._children.start("coordinator", names, run.coordinator)
-        write_node_settings(run, plan.room, self._listening(), plan.recipes)
+        write_node_settings(run, plan.room, self._listening(), plan.recipes, plan.cap)
         self.history = JobHistory(run.coordinator)
         for member, folder in run.nodes.items():
             self._rows[member] = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as this demo
@@ -183,7 +193,7 @@ class _Demo:
     def submit(self, recipe: str) -> str:
         """Queue one recipe's job and return its id."""
         plan, before = self._plan, len(self.history.jobs())
-        path = write_job(self._run, JobFacts(recipe, plan.room.schema, plan.seed, plan.holdout))
+        path = write_job(self._run, JobFacts(recipe, plan.room.schema, plan.seed, plan.holdout, plan.epsilon))
         self._coordinator.tell(str(path))
         until = time.monotonic() + START_S
         while time.monotonic() < until:

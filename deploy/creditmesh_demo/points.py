@@ -129,6 +129,8 @@ def _levels(levels: Sequence[str]) -> tuple[str, str]:
 
 
 def _interval(cuts: Sequence[float], place: int) -> tuple[str, str]:
+    if not cuts:
+        return "any number", "任意数值"
     if place == 0:
         return f"below {_number(cuts[0])}", f"低于 {_number(cuts[0])}"
     low = _number(cuts[place - 1])

@@ -115,10 +115,17 @@ class Screen:
         )
         checked = f"Every sum was recomputed and signed by at least {verifiers} members. "
         trusted = "Sums are not yet verified by members: the coordinator is trusted to add correctly. "
-        self.say((checked if verifiers else trusted) + "No differential privacy: the sums are exact.")
+        self.say((checked if verifiers else trusted) + _cost(privacy["epsilon"]))
         for problem in problems:
             self.say(problem)
         self.say(f"report: {out / 'report.html'}\ncheck:  creditmesh-audit verify {out / 'coordinator'}")
+
+
+def _cost(epsilons: Mapping[str, float | None]) -> str:
+    spent = [epsilon for epsilon in epsilons.values() if epsilon is not None]
+    if not spent:
+        return "No differential privacy: the sums are exact."
+    return f"Differential privacy: this run cost a record at most epsilon {max(spent):.3f} at delta 1e-6."
 
 
 def _rows(judged: Judged, market: Market) -> list[tuple[str, ...]]:

@@ -52,7 +52,7 @@ def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bo
     books = _books(record, tables, _measured(record))
     market = judge(books, record.network, record.models, record.reported)
     lost = [member for member in record.members if member not in books and member in tables]
-    rows = (without_figures(member, Book(tables[member], record.spec)) for member in lost)
+    rows = (without_figures(member, _book(record, tables, member)) for member in lost)
     market = Market((*market.banks, *rows), market.auc_exact)
     pooled = None
     if compare_pooled:
@@ -67,7 +67,8 @@ def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bo
 def check_sums(record: JobRecord, tables: Mapping[str, Table]) -> SelfCheck:
     """Compare every opened sum of a job with the plain sum over the tables."""
     books = _books(record, tables, record.members)
-    return SelfCheck(record.recipe, len(record.opened), count_differences(record.opened, books, record.spec))
+    different = count_differences(record.opened, books, record.spec, record.disclosed)
+    return SelfCheck(record.recipe, len(record.opened), different)
 
 
 def report_document(run: RunRecord, judged: Sequence[Judged], timing: Timing) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def report_document(run: RunRecord, judged: Sequence[Judged], timing: Timing) ->
             "sums": sum(len(job.rounds) for job in run.jobs),
             "smallest_cohort": min(cohorts, default=0),
             "dropouts": sum(int(job.outcome.get("dropouts", 0)) for job in run.jobs),
-            "epsilon": dict.fromkeys(members),
+            "epsilon": {member: _epsilon(run, member) for member in members},
             "egress_bytes": sent,
             "log_events": {member: run.log_events.get(member, 0) for member in members},
         },
@@ -169,7 +170,11 @@ def _standing(record: JobRecord) -> tuple[str, ...]:
 
 
 def _books(record: JobRecord, tables: Mapping[str, Table], members: Sequence[str]) -> dict[str, Book]:
-    return {member: Book(tables[member], record.spec) for member in members}
+    return {member: _book(record, tables, member) for member in members}
+
+
+def _book(record: JobRecord, tables: Mapping[str, Table], member: str) -> Book:
+    return Book(tables[member], record.spec, record.disclosed.prf(member))
 
 
 def _recipe_entry(found: Judged, sent: Sequence[Sent]) -> dict[str, Any]:
@@ -188,6 +193,12 @@ def _recipe_entry(found: Judged, sent: Sequence[Sent]) -> dict[str, Any]:
         "network": {name: network[name] for name in ("auc", "auc_exact", "ks", "brier", "ece")},
         "pooled": found.pooled,
     }
+
+
+def _epsilon(run: RunRecord, member: str) -> float | None:
+    """Return what all jobs of the run have cost a record of this bank, None if none carried noise."""
+    spent = [job.accounts[member]["epsilon_total"] for job in run.jobs if member in job.accounts]
+    return max((float(total) for total in spent), default=None)
 
 
 def _recipe_view(found: Judged, report: Mapping[str, Any]) -> RecipeView:

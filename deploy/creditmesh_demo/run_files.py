@@ -11,11 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from creditmesh_demo.disclosed import Disclosed, read_disclosed
 from creditmesh_demo.evaluation import BankModels
 from creditmesh_demo.folders import RunFolders
 from creditmesh_demo.job_history import JobHistory
 from creditmesh_demo.run_record import JobRecord, Sent
 from creditmesh_demo.self_check import OPENED_FILE, read_opened
+from privacy.guarantee import guarantee_of
 from privacy.log.record import BLOCKS
 from risk.catalogue import recipe as recipe_of
 from risk.dictionary import Dictionary
@@ -25,6 +27,8 @@ from risk.modelfile import decode_model, read_json
 from risk.spec import JobSpec
 
 __all__ = ["count_log_events", "read_job", "read_sent"]
+
+_FACTS = ("job", "recipe", "state", "privacy", "reason")
 
 
 def read_job(run: RunFolders, job: str, dictionary: Dictionary, history: JobHistory) -> JobRecord:
@@ -42,7 +46,7 @@ def read_job(run: RunFolders, job: str, dictionary: Dictionary, history: JobHist
         job=job,
         state=outcome["state"],
         reason=outcome["reason"],
-        spec=_spec(history.parameters(job), dictionary, max(len(members), 1)),
+        spec=_spec(history.parameters(job), dictionary, max(len(members), 1), outcome.get("dp")),
         members=members,
         left_out=outcome["left_out"],
         excluded=tuple(dict.fromkeys(excluded)),
@@ -52,6 +56,8 @@ def read_job(run: RunFolders, job: str, dictionary: Dictionary, history: JobHist
         reported={bank: _figures(result) for bank, result in reported.items()},
         network=_network(run, outcome),
         models={bank: _bank_models(run.nodes[bank], recipe) for bank in reported},
+        disclosed=Disclosed() if outcome.get("dp") is None else read_disclosed(run.nodes, job, members),
+        accounts={bank: result["privacy"] for bank, result in results.items() if "privacy" in result},
     )
 
 
@@ -80,8 +86,8 @@ def count_log_events(run: RunFolders, members: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _spec(queued: Mapping[str, Any], dictionary: Dictionary, members: int) -> JobSpec:
-    settings = queued["job"]
+def _spec(queued: Mapping[str, Any], dictionary: Dictionary, members: int, dp: Mapping[str, Any] | None) -> JobSpec:
+    settings, promised = queued["job"], None if dp is None else guarantee_of(dp)
     installed = recipe_of(settings["recipe"])
     return JobSpec(
         recipe=installed.name,
@@ -92,6 +98,8 @@ def _spec(queued: Mapping[str, Any], dictionary: Dictionary, members: int) -> Jo
         max_rows=settings["max_rows"],
         seed=settings["seed"],
         holdout_ppm=settings["holdout_ppm"],
+        multiplier=promised.multiplier if promised else 0,
+        statement=promised.statement() if promised else None,
     )
 
 
@@ -101,7 +109,7 @@ def _result(node: Path, job: str) -> dict[str, Any]:
 
 
 def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name not in ("job", "recipe", "state")}
+    return {name: value for name, value in result.items() if name not in _FACTS}
 
 
 def _network(run: RunFolders, outcome: Mapping[str, Any]) -> Model | None:

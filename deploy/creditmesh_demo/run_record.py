@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from creditmesh_demo.disclosed import Disclosed
 from creditmesh_demo.evaluation import BankModels
 from creditmesh_demo.self_check import OpenedSum
 from risk.job import JobSpec
@@ -55,7 +56,8 @@ class JobRecord:
 
     members: who joined, by name. left_out: why others did not. excluded: who was lost for good on the way. outcome:
     the coordinator's outcome.json. reported: each bank's own entry of its result.json. network, models: decoded model
-    files, absent for a job that failed.
+    files, absent for a job that failed. disclosed: the keys of a job with noise. accounts: what such a
+    job and the period have cost, by bank, from its own result.json.
     """
 
     recipe: str
@@ -72,6 +74,8 @@ class JobRecord:
     reported: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     network: Model | None = None
     models: Mapping[str, BankModels] = field(default_factory=dict)
+    disclosed: Disclosed = field(default_factory=Disclosed)
+    accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

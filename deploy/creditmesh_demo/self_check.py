@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from creditmesh_demo.disclosed import Disclosed
+from privacy.noise import share_variance, skellam
 from risk.job import Book, JobSpec, contribute, rounds
 
 __all__ = ["OPENED_FILE", "OpenedSum", "count_differences", "read_opened"]
@@ -22,12 +24,16 @@ OPENED_FILE = "opened-sums.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class OpenedSum:
-    """Name one opened sum: job, number (from 1), the members inside it, SHA-256 of its little-endian words in hex."""
+    """Name one opened sum: job, number (from 1), the members inside it, SHA-256 of its little-endian words in hex.
+
+    place: its epoch and position, as "epoch/position".
+    """
 
     job: str
     number: int
     survivors: tuple[str, ...]
     sha256: str
+    place: str
 
 
 def read_opened(path: Path, job: str) -> tuple[OpenedSum, ...]:
@@ -36,20 +42,29 @@ def read_opened(path: Path, job: str) -> tuple[OpenedSum, ...]:
         return ()
     entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     opened = [
-        OpenedSum(entry["job"], entry["number"], tuple(entry["survivors"]), entry["sha256"])
+        OpenedSum(entry["job"], entry["number"], tuple(entry["survivors"]), entry["sha256"], entry["place"])
         for entry in entries
         if entry["job"] == job
     ]
     return tuple(sorted(opened, key=lambda entry: entry.number))
 
 
-def count_differences(opened: Sequence[OpenedSum], books: Mapping[str, Book], spec: JobSpec) -> int:
-    """Return how many opened sums differ from the plain sums; one that the recipe never asks for counts too."""
+def count_differences(
+    opened: Sequence[OpenedSum], books: Mapping[str, Book], spec: JobSpec, disclosed: Disclosed
+) -> int:
+    """Return how many opened sums differ from the plain sums; one that the recipe never asks for counts too.
+
+    disclosed: the keys of the members' noise, which is part of the sums of a job with noise.
+    """
     generator = rounds(spec)
     ask = next(generator)
     for place, entry in enumerate(opened):
         parts = np.stack([contribute(ask, books[member]) for member in entry.survivors])
         total = np.asarray(parts.sum(axis=0, dtype=np.int64))
+        share = share_variance(ask.noise, spec.members)
+        for member in entry.survivors if share else ():
+            key = disclosed.noise.get((member, entry.place), bytes(32))
+            total = total + skellam(key, ask.length, share)
         # Words modulo 2**w, as the ring has them; two's complement gives the same bits for a plain sum.
         words = total.astype(np.uint64).astype(np.uint32 if ask.word_bits == 32 else np.uint64)
         if hashlib.sha256(words.astype(words.dtype.newbyteorder("<")).tobytes()).hexdigest() != entry.sha256:

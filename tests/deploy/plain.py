@@ -47,7 +47,7 @@ def run_in_one_process(folder: Path, seed: int = 0) -> PlainRun:
             words += plan.encode(contribute(ask, book))
         number = len(facts) + 1
         facts.append(RoundFact(number, ask.name, members))
-        opened.append(OpenedSum("job-1", number, members, sha256(plan.to_bytes(words)).hexdigest()))
+        opened.append(OpenedSum("job-1", number, members, sha256(plan.to_bytes(words)).hexdigest(), f"1/{number}"))
         sent.extend(Sent(bank, "job-1", number, "secagg.upload", plan.size_bytes) for bank in members)
         return plan.decode(words)
 

@@ -54,7 +54,8 @@ def test_a_job_that_stopped_half_way_is_checked_as_far_as_it_came(plain_run: Pla
 def test_only_the_jobs_own_sums_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "opened.jsonl"
     entries = [("a", 2), ("b", 1), ("a", 1)]
-    lines = [json.dumps({"job": job, "number": n, "survivors": ["x"], "sha256": "ab"}) for job, n in entries]
+    rest = {"survivors": ["x"], "sha256": "ab", "place": "1/1"}
+    lines = [json.dumps({"job": job, "number": n, **rest}) for job, n in entries]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     assert [entry.number for entry in read_opened(path, "a")] == [1, 2]

@@ -1,0 +1,38 @@
+"""The demo with differential privacy: its cost is stated, stays under the cap, and every share of noise is there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.demo_run import demo, read_report, write_small_room
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_states_what_it_cost_and_the_audit_agrees(tmp_path: Path) -> None:
+    room, out = write_small_room(tmp_path / "room"), tmp_path / "out"
+
+    ended = demo("--data", room, "--out", out, "--epsilon", "3.0")
+
+    assert (ended.code, ended.err) == (0, ""), ended.out
+    report = read_report(out)
+    sums = report["privacy"]["sums"]
+    assert f"self-check: {sums} opened sums equal the plain sums over the members' tables, each member's" in ended.out
+    epsilons = report["privacy"]["epsilon"]
+    assert set(epsilons) == set(report["members"]) and all(2.9 < epsilon <= 3 for epsilon in epsilons.values())
+    assert list(report["recipes"]) == ["scorecard"]
+    assert "Differential privacy: whatever anybody does" in (out / "report.html").read_text("utf-8")
+    for member in report["members"]:
+        lines = [json.loads(line) for line in (out / "nodes" / member / "ledger").read_text().splitlines()]
+        assert sum(line["kind"] == "reserve" for line in lines) == sums
+    model = json.loads((out / "nodes" / report["members"][0] / "models" / "scorecard-network.json").read_bytes())
+    assert model["model"]["training"]["privacy"]["epsilon"] == "3"
+
+
+def test_an_epsilon_that_is_none(tmp_path: Path) -> None:
+    for given in ("0", "much", "1000"):
+        ended = demo("--out", tmp_path / given, "--epsilon", given)
+        assert ended.code == 2 and "--epsilon" in ended.err
+    ended = demo("--out", tmp_path / "out", "--epsilon", "3", "--recipes", "towers")
+    assert ended.code == 2 and "scorecard" in ended.err
