@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
+from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Stack, Status, Table, Value
 from audit.report_drawing import Columns
 from audit.report_egress import is_block
 from audit.report_integrity import step_status
+from audit.report_jobs import names_in
 from audit.report_read import Account, Scene, count_of, text_of
 from audit.report_say import Say, counted, same
 from audit.report_texts import RULE_NAMES, STEP_WORDS, Words, detail_of, nothing_recorded
@@ -26,6 +27,7 @@ MASKED_KINDS = {"secagg.upload"}
 MASKED = "masked"
 _OPEN = {"plain", "clear", "none", "plaintext"}
 _CONSENT = "secagg.consent"
+_MISSING = 5
 
 
 @dataclass(slots=True)
@@ -150,6 +152,7 @@ class Cohort:
     per_log: int
     kinds: frozenset[str] = frozenset({"secagg.round", "job.decided", "egress.authorised"})
     floors: dict[tuple[int, str], int] = field(default_factory=dict)
+    seats: dict[str, list[str]] = field(default_factory=dict)
     opened: Counter[int] = field(default_factory=Counter)
     voted: Counter[int] = field(default_factory=Counter)
     dropped: Kept = field(init=False)
@@ -163,6 +166,8 @@ class Cohort:
     def take(self, account: Account, event: Event) -> None:
         """Add a decision's floor, an opened sum, or a vote."""
         if event.kind == "job.decided":
+            if account.is_coordinator:
+                self.seats[text_of(event, "job")] = names_in(event, "approvers")
             self.floors[account.number, text_of(event, "job")] = count_of(event, "min_cohort")
         elif event.kind == "secagg.round":
             bits = text_of(event, "survivors")
@@ -183,11 +188,23 @@ class Cohort:
             yield Answer(11, "none", (nothing_recorded("secagg.round"),))
             return
         least, below = min(sizes), self.below.total
-        tables = [Table(Words.smallest_sum, self._columns(), [self.smallest[1]], 1)]
+        tables = [Table(Words.smallest_sum, self._columns(), [self._named(self.smallest[1])], 1)]
         if below:
-            tables.append(Table(Words.below_floor, self._columns(), self.below.rows, below, "secagg.round"))
+            tables.append(
+                Table(
+                    Words.below_floor, self._columns(), list(map(self._named, self.below.rows)), below, "secagg.round"
+                )
+            )
         if self.dropped.total:
-            tables.append(Table(Words.dropouts, self._columns(), self.dropped.rows, self.dropped.total, "secagg.round"))
+            tables.append(
+                Table(
+                    Words.dropouts,
+                    self._columns(),
+                    list(map(self._named, self.dropped.rows)),
+                    self.dropped.total,
+                    "secagg.round",
+                )
+            )
         labels = tuple(str(size) for size in range(min(sizes), max(sizes) + 1))
         counts = tuple(float(sizes[int(label)]) for label in labels)
         what = Words.sums if self.opened else Words.votes
@@ -219,6 +236,19 @@ class Cohort:
         )
         return (first, *((drops,) if self.dropped.total else ()), *(() if self.opened else (votes,)))
 
+    def _table(self, caption: Say, kept: Kept) -> Table:
+        return Table(caption, self._columns(), [self._named(row) for row in kept.rows], kept.total, "secagg.round")
+
+    def _named(self, row: Row) -> Row:
+        """Return the row with the names of those who dropped out, where the coordinator's log tells the order."""
+        job, bits = row[1], row[_MISSING]
+        assert isinstance(job, Value) and isinstance(bits, Value)  # `_note` made the row
+        seats = self.seats.get(job.text, [])
+        lost = [place for place, bit in enumerate(bits.text) if bit == "1"]
+        names = [seats[place] if place < len(seats) else f"no. {place + 1}" for place in lost]
+        cell = Stack(tuple(Value(name) for name in names)) if names else 0
+        return (*row[:_MISSING], cell, *row[_MISSING + 1 :])
+
     def _columns(self) -> tuple[Say, ...]:
         return (Words.time, Words.job, Words.position, Words.survivors, Words.bitmap, Words.missing, Words.floor)
 
@@ -231,7 +261,7 @@ class Cohort:
             position,
             Flag("attention" if floor is not None and size < floor else "clear", same(str(size))),
             Value(bits),
-            dropouts.count("1"),
+            Value(dropouts),
             floor,
             Proof(account.number, event.seq, event.seq),
         )

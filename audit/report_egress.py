@@ -315,12 +315,23 @@ class Delivery:
     def _one_sided(self, scene: Scene) -> Answer:
         sent = sum(self.statuses[account.number, "sent"] for account in scene.banks)
         missing = len(self.open)
+        given = any(account.is_coordinator for account in scene.accounts)
+        advice = (
+            Say(
+                "The two sides were not compared, because verification of a log failed.",
+                "因有日志验证未通过，未核对双方日志。",
+            )
+            if given
+            else Say(
+                "Give the coordinator's log with --coordinator to compare both sides.",
+                "请以 --coordinator 提供协调方日志，以便双方核对。",
+            )
+        )
         first = Say(
             f"Answered from the banks' side only: {sent - missing:,} of {counted(sent, 'message')} carry a "
             "receipt that "
-            "the coordinator signed. Give the coordinator's log with --coordinator to compare both sides.",
-            f"仅由银行一侧回答：{sent:,} 份报文中，{sent - missing:,} 份附有协调方签名的回执。"
-            "请以 --coordinator 提供协调方日志，以便双方核对。",
+            f"the coordinator signed. {advice.en}",
+            f"仅由银行一侧回答：{sent:,} 份报文中，{sent - missing:,} 份附有协调方签名的回执。{advice.zh}",
         )
         rows = [row for _, row in sorted(self.open.items(), key=lambda item: item[0][0])]
         columns = [Words.time, Words.message, Words.bytes]

@@ -217,7 +217,7 @@ class Openings:
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer question 19."""
         silences = sum(len(account.silences) for account in scene.accounts)
-        bad = self.unclean + silences + self.gap_alarms.total
+        bad = self.unclean + self.gap_alarms.total
         first = Say(
             f"{counted(self.kept.total, 'start')} of logging, {self.unclean:,} after an unclean end; the "
             "longest pause "
@@ -228,10 +228,10 @@ class Openings:
             f"超过 25 小时无记录的静默 {silences:,} 次；缺口或磁盘类告警 {self.gap_alarms.total:,} 条。",
         )
         limit = Say(
-            "A pause is time without a log, in which the node can send nothing; it does not show what a "
-            "replaced program "
-            "did in the meantime.",
-            "停顿期间日志未开启，节点无法外发数据；但日志不能证明被替换的程序在此期间做了什么。",
+            "A pause before a start is time without a log, in which the node can send nothing. A silence need be no "
+            "outage: an idle node records nothing. Neither shows what a replaced program did in the meantime.",
+            "启动前的停顿期间日志未开启，节点无法外发数据。静默未必是中断：空闲的节点不产生记录。"
+            "两者均不能说明被替换的程序在此期间做了什么。",
         )
         columns = [Words.time, Words.software, Words.before, Words.pause]
         tables = [Table(Words.openings, columns, self.kept.rows, self.kept.total, "log.opened")]
@@ -246,7 +246,8 @@ class Openings:
         if self.gap_alarms.total:
             columns = [Words.time, Words.alarm_class, Words.evidence]
             tables.append(Table(Words.gap_alarms, columns, self.gap_alarms.rows, self.gap_alarms.total, "alarm.raised"))
-        yield Answer(19, "attention" if bad else "clear", (first, limit), tuple(tables), (self._picture(scene),))
+        status: Status = "attention" if bad else "partial" if silences else "clear"
+        yield Answer(19, status, (first, limit), tuple(tables), (self._picture(scene),))
 
     def _picture(self, scene: Scene) -> Picture:
         rows = []

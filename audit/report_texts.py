@@ -89,7 +89,7 @@ class Words:
     messages = Say("Messages", "报文数")
     method = Say("Method", "方式")
     metrics = Say("Metrics", "指标")
-    missing = Say("Missing", "退出机构数")
+    missing = Say("Dropped out", "退出机构")
     model = Say("Model", "模型")
     most_apart = Say("Largest difference", "最大时差")
     outcome = Say("Outcome", "结果")

@@ -77,13 +77,13 @@ def tell_sums(story: Story) -> None:
 
 def tell_keepers(story: Story) -> None:
     """Data sets, an erasure in time and a late one, a rotation for a doubtful key, a member gone, looks at the log."""
+    body: dict[str, object]
     for name, until in (("loans-2026", "2031-12-31"), ("loans-2019", "2020-01-31")):
         body = {
             "dataset": name, "schema_sha256": "5c" * 32, "class": "C2", "basis": "contract",
             "unit_of_privacy": "record", "retention_until": until,
         }  # fmt: skip
         story.tell(Entry("dataset.registered", body))
-    body: dict[str, object]
     for name, done in (("req-1", "2026-09-10"), ("req-2", "2026-09-20")):
         body = {
             "request_ref": name, "type": "erasure", "received": "2026-09-01", "due": "2026-09-15", "done": done,
@@ -278,7 +278,8 @@ ROWS: list[tuple[int, tuple[str, str], list[str], list[str]]] = [
     (
         6, ("Decisions about jobs", "作业决定"),
         ["bank-a", "2026-09-21 14:13:20", "job-2 marketing",
-         "refused the permit does not allow the purpose 'marketing'", "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 none: exact sums"],
+         "refused the permit does not allow the purpose 'marketing'",
+         "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 none: exact sums"],
         ["bank-a", "2026-09-21 14:13:20", "job-2 marketing", "拒绝 the permit does not allow the purpose 'marketing'",
          "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 无（精确聚合）"],
     ),

@@ -1,0 +1,187 @@
+"""The command: what it refuses, what it says of logs that lack, fail, grow long or speak alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from audit.cli import main
+from audit.report import FEWEST_ROWS, ROWS
+from audit.report_say import LANGUAGES, Language
+from tests.audit.conftest import Exchange
+from tests.audit.logs import disarmed, named_store
+from tests.audit.report_stories import ReadPage, Story, alarm, decided, made_page, sent
+from tests.privacy.logs import HandClock, ingress
+
+Lines = pytest.CaptureFixture[str]
+SILENT = (4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 22)
+
+
+def read(page: str) -> dict[Language, ReadPage]:
+    return {language: ReadPage(page, language) for language in LANGUAGES}
+
+
+def test_a_question_without_records_gets_no_invented_answer(tmp_path: Path) -> None:
+    Story(tmp_path).close()
+    pages = read(made_page(tmp_path / "r.html", tmp_path / "bank"))
+    for number in (1, 2, 3, *SILENT):
+        english, chinese = pages["en"].questions[number], pages["zh"].questions[number]
+        assert english.status == chinese.status == "none"
+        assert english.sentences[0].startswith("No record of this kind (")
+        assert chinese.sentences[0].startswith("所提供的日志中没有此类记录（")
+        assert english.tables == chinese.tables == {}
+    assert pages["en"].questions[8].status == "clear"
+    assert pages["en"].banner.endswith("Verification passed") and pages["zh"].banner.endswith("完整性验证通过")
+
+
+def test_both_sides_that_agree(exchange: Exchange, tmp_path: Path) -> None:
+    arguments = (exchange.node, "--coordinator", exchange.coordinator, "--members", exchange.members)
+    pages = read(made_page(tmp_path / "r.html", *arguments))
+    question = pages["en"].questions[3]
+    assert question.status == "clear"
+    assert question.sentences[0].startswith("6 messages of the banks agree in both logs in digest and size; 0 diff")
+    (row,) = question.tables["Bank and coordinator, joined by message id"]
+    assert row[:2] == ["bank-a", "6"] and row[6:] == ["6", "0"]
+    assert (
+        pages["zh"].questions[3].sentences[0].startswith("双方日志中摘要与长度一致的银行报文 6 份；需核查的差异 0 项")
+    )
+    assert "heads" in pages["en"].questions[9].sentences[0] or "Heads" in pages["en"].questions[9].sentences[0]
+
+
+def test_one_side_alone_is_said_to_be_alone(exchange: Exchange, tmp_path: Path) -> None:
+    pages = read(made_page(tmp_path / "r.html", exchange.node))
+    assert pages["en"].questions[3].status == "partial"
+    assert "6 of 6 messages carry a receipt" in pages["en"].questions[3].sentences[0]
+    assert "6 份报文中，6 份附有协调方签名的回执" in pages["zh"].questions[3].sentences[0]
+
+
+def test_a_message_without_receipt_is_listed(make_exchange: Callable[..., Exchange], tmp_path: Path) -> None:
+    exchange = make_exchange(lost=(2,))
+    question = read(made_page(tmp_path / "r.html", exchange.node))["en"].questions[3]
+    assert question.status == "attention"
+    assert "5 of 6 messages carry a receipt" in question.sentences[0]
+    (row,) = question.tables["Messages without a receipt"]
+    assert "/2/" in row[1]
+
+
+@pytest.mark.parametrize(
+    ("how", "words", "chinese"),
+    [
+        ({"hidden": (3,)}, "arrived with the bank's signature; its log lacks it", "带有本行签名到达，但本行日志缺失"),
+        (
+            {"lost": (3,), "wait_us": 700_000_000},
+            "sent, and never received by the coordinator",
+            "已发送，协调方从未收到",
+        ),
+    ],
+)
+def test_one_sided_messages_are_found(
+    make_exchange: Callable[..., Exchange], tmp_path: Path, how: dict[str, object], words: str, chinese: str
+) -> None:
+    exchange = make_exchange(**how)
+    arguments = (exchange.node, "--coordinator", exchange.coordinator, "--members", exchange.members)
+    pages = read(made_page(tmp_path / "r.html", *arguments, code=1 if "hidden" in how else 3))
+    for language, caption, text in (("en", "Differences", words), ("zh", "差异明细", chinese)):
+        (row,) = pages[language].questions[3].tables[caption]  # type: ignore[index]
+        assert row[2] == text and "/3/" in row[3] and row[4].startswith("#")
+        assert pages[language].questions[3].status == "attention"  # type: ignore[index]
+
+
+def test_a_changed_record_makes_the_banner_red(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.tell(decided("job-1"), sent("job-1", "m-1", 100), sent("job-1", "m-2", 100))
+    story.answer(ingress(0, msg_id="m-1"))
+    story.close()
+    change = "CAST(replace(CAST(event AS TEXT), '\"bytes\":100', '\"bytes\":999') AS BLOB)"
+    disarmed(story.bank / "log.db", f"UPDATE event SET event = {change} WHERE seq = 2")
+    arguments = (story.bank, "--coordinator", story.coordinator)
+    pages = read(made_page(tmp_path / "r.html", *arguments, code=1))
+    assert pages["en"].banner == "✗ Verification FAILED: do not rely on the answers below"
+    assert pages["zh"].banner == "✗ 完整性验证未通过：以下答复不可采信"
+    assert [pages["en"].questions[number].status for number in (3, 8)] == ["attention", "attention"]
+    assert pages["en"].questions[8].sentences[0].startswith("No: verification failed")
+    assert "not compared, because verification of a log failed" in pages["en"].questions[3].sentences[0]
+    assert "未核对双方日志" in pages["zh"].questions[3].sentences[0]
+
+
+def test_records_without_a_checkpoint_are_marked(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.tell(decided("job-1"))
+    story.tell(sent("job-1", "m-1", 100))
+    story.close()
+    disarmed(story.bank / "log.db", "DELETE FROM checkpoint WHERE size = 3")
+    (story.bank / "log.mark").unlink()
+    page = made_page(tmp_path / "r.html", story.bank, code=3)
+    pages = read(page)
+    assert pages["en"].banner == "◐ Verification incomplete"
+    (row,) = pages["en"].questions[1].tables["Messages one by one"]
+    assert row[-1].startswith("#2†")
+    assert "The last 1 stand under no checkpoint yet." in pages["en"].questions[8].sentences[0]
+    assert "末尾 1 条尚无检查点覆盖" in pages["zh"].questions[8].sentences[0]
+
+
+def test_long_lists_are_capped_and_say_so(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.tell(decided("job-1"), *(sent("job-1", f"m-{number}", 10) for number in range(ROWS + 50)))
+    story.close()
+    page = made_page(tmp_path / "r.html", story.bank)
+    pages = read(page)
+    assert len(pages["en"].questions[1].tables["Messages one by one"]) == ROWS
+    assert pages["en"].questions[1].sentences[0].startswith(f"{ROWS + 50} messages of 2.50 kB (2,500 bytes)")
+    assert f"Shown: the first {ROWS} of {ROWS + 50}" in page
+    assert f"仅列前 {ROWS} 项，共 {ROWS + 50} 项" in page
+    assert "creditmesh-audit export csv" in page
+
+
+def test_each_of_many_logs_has_its_share_of_rows(tmp_path: Path) -> None:
+    paths = []
+    for number in range(10):
+        store = named_store(tmp_path / f"n{number}", f"bank-{number}", HandClock())
+        store.append([decided("job-1"), *(sent("job-1", f"m-{each}", 10) for each in range(40))])
+        store.close()
+        paths.append(tmp_path / f"n{number}")
+    rows = read(made_page(tmp_path / "r.html", *paths))["en"].questions[1].tables["Messages one by one"]
+    assert {row[0] for row in rows} == {f"bank-{number}" for number in range(10)}
+    assert len(rows) == 10 * FEWEST_ROWS
+
+
+def test_an_alarm_of_the_coordinator_is_shown_as_its_own(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.answer(alarm("mismatch", "critical", "bank-b lies"))
+    story.close()
+    pages = read(made_page(tmp_path / "r.html", story.bank, "--coordinator", story.coordinator))
+    (row,) = pages["en"].questions[22].tables["Alarms of high and critical severity"]
+    assert row[0] == "coordinator"
+
+
+def test_one_language_is_a_whole_page(exchange: Exchange, tmp_path: Path) -> None:
+    chinese = made_page(tmp_path / "zh.html", exchange.node, "--lang", "zh")
+    assert '<html lang="zh-CN">' in chinese and "<input" not in chinese
+    assert 'lang="en"' not in chinese.split("</style>")[1]
+    assert len(ReadPage(chinese, "zh").questions) == 22
+    english = made_page(tmp_path / "en.html", exchange.node, "--lang", "en").split("</style>")[1]
+    assert 'lang="zh"' not in english and not any("\u4e00" <= letter <= "\u9fff" for letter in english)
+
+
+def test_json_has_all_answers(exchange: Exchange, tmp_path: Path, capsys: Lines) -> None:
+    assert main(["report", str(exchange.node), "--out", str(tmp_path / "r.html"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [answer["number"] for answer in document["answers"]] == list(range(1, 23))
+    assert document["answers"][0]["sentences"][0]["zh"].startswith("银行共外发报文 6 份")
+    assert document["exit_code"] == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["{node}", "{node}"], ["{node}", "--vkey", "x", "--coordinator", "{peer}"]])
+def test_wrong_use_is_one_line(exchange: Exchange, tmp_path: Path, capsys: Lines, arguments: list[str]) -> None:
+    names = [each.format(node=exchange.node, peer=exchange.coordinator) for each in arguments]
+    assert main(["report", *names, "--out", str(tmp_path / "r.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_page_is_never_overwritten(exchange: Exchange, tmp_path: Path, capsys: Lines) -> None:
+    (tmp_path / "r.html").write_text("mine")
+    assert main(["report", str(exchange.node), "--out", str(tmp_path / "r.html")]) == 2
+    assert (tmp_path / "r.html").read_text() == "mine"
+    assert "cannot be written" in capsys.readouterr().err
