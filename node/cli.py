@@ -4,6 +4,7 @@
     creditmesh-node check --config node.toml | --table FILE --schema FILE   [--json]
     creditmesh-node keys  --member ID --state DIR
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
+    creditmesh-node budget --config node.toml   [--json]
     creditmesh-node export --config node.toml --out FILE --who NAME
     creditmesh-node model MODEL --format onnx|pmml|sql --out FILE   [--golden FILE] [--head HEAD --own MODEL]
 
@@ -130,6 +131,17 @@ def _keys(options: argparse.Namespace) -> int:
     return 0
 
 
+def _budget(options: argparse.Namespace) -> int:
+    import json
+
+    from node import config
+    from node.account import read_account
+
+    account = read_account(config.load(options.config))
+    print(json.dumps(account.document(), indent=1) if options.json else "\n".join(account.lines()))
+    return 0
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
@@ -160,6 +172,10 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
     replay.add_argument("--json", action="store_true", help="print the findings as JSON")
     replay.set_defaults(run=_replay)
+    budget = commands.add_parser("budget", help="what jobs with noise have cost a borrower so far, beside the cap")
+    budget.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    budget.add_argument("--json", action="store_true", help="print the account as JSON")
+    budget.set_defaults(run=_budget)
     _add_model(commands.add_parser("model", help="write a trained model for another scoring engine"))
     export = commands.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
