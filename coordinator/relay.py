@@ -19,7 +19,7 @@ from privacy.errors import InputError, PeerError, PrivacyError, VerificationErro
 from privacy.keys import IdentityKey
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.note import VerifierKey
-from privacy.log.petition import Gain, OwnLog, Petition
+from privacy.log.petition import Gain, OwnLog, Petition, Tally, Tempo
 from privacy.log.policy import Policy, network_policy
 from privacy.log.record import Entry
 from privacy.log.witness import Answer
@@ -27,9 +27,6 @@ from privacy.wire import Packet, SignedFields, decode_packet, decode_signed, enc
 
 __all__ = ["Quorum", "Relay", "RelayDesk"]
 
-ASK_S = 60.0
-HEARTBEAT_S = 86_400.0
-SETTLE_S = 5.0
 TICK_S = 0.25
 KINDS = ("add-checkpoint", "cosigned")
 _LARGEST_MESSAGE = 256 * 1024
@@ -68,18 +65,17 @@ class Relay:
         self._witnesses: dict[str, VerifierKey | None] = {}
         self._own = OwnLog(desk.key, desk.log.checkpoint, desk.log.consistency, desk.log.root)
         self._petition = Petition(self._own, self._witnesses)
-        self._cosigned: dict[int, set[str]] = {}
-        self._quorum = Quorum(0, ())
+        self._tally = Tally()
+        self._tempo = Tempo()
         self._waiters: list[asyncio.Event] = []
         self._dirty = asyncio.Event()
-        self._settle_until = asyncio.get_running_loop().time() + SETTLE_S
-        self._asked = 0
+        self.settle()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def quorum(self) -> Quorum:
         """Return the largest head with a quorum that this process knows of; size 0 for none."""
-        return self._quorum
+        return Quorum(self._tally.size, self._tally.cosigners)
 
     def take(self, member: str, raw: bytes) -> bool:
         """Take a member's message if it is about cosignatures; False leaves it to others."""
@@ -110,7 +106,7 @@ class Relay:
         self.ask()
         try:
             async with asyncio.timeout(within_s):
-                while self._quorum.size < size:
+                while self._tally.size < size:
                     await self.next_quorum()
         except TimeoutError:
             say("quorum_missing", members=len(self._witnesses))
@@ -128,13 +124,13 @@ class Relay:
     def ask(self) -> None:
         """Ask every bank to cosign the newest head."""
         self._refresh()
-        self._asked = self._own.head().size
+        self._tempo.asked(asyncio.get_running_loop().time(), self._own.head().size)
         for witness in self._witnesses:
             self._ask(witness)
 
     def settle(self) -> None:
         """Have what the log gains in the next seconds cosigned soon, and not only within a minute."""
-        self._settle_until = asyncio.get_running_loop().time() + SETTLE_S
+        self._tempo.settle(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Work until cancelled; raises what contradicts our log, or a disk's fault."""
@@ -204,11 +200,7 @@ class Relay:
         if gain.line:
             self._desk.log.defer((), (), [(gain.size, gain.line)])
             self._dirty.set()
-            cosigners = self._cosigned.setdefault(gain.size, set())
-            cosigners.add(gain.witness)
-            if len(cosigners) >= self._policy().threshold and gain.size >= self._quorum.size:
-                self._quorum = Quorum(gain.size, tuple(sorted(cosigners)))
-                self._cosigned = {size: names for size, names in self._cosigned.items() if size >= gain.size}
+            if self._tally.add(gain, self._policy().threshold):
                 for waiter in self._waiters:
                     waiter.set()
 
@@ -225,18 +217,11 @@ class Relay:
                 await asyncio.to_thread(self._desk.log.flush)
 
     async def _beat(self) -> None:
-        """Ask every minute if the log grew, once a day if not, and soon when the network has just come to rest."""
         loop = asyncio.get_running_loop()
-        last_s, last_size = loop.time(), 0
         while True:
             await asyncio.sleep(TICK_S)
-            size, now = self._own.head().size, loop.time()
-            grown = size != self._asked
-            resting = size == last_size and now < self._settle_until and not self._desk.is_busy()
-            if (grown and (resting or now - last_s >= ASK_S)) or now - last_s >= HEARTBEAT_S:
-                last_s = now
+            if self._tempo.is_due(loop.time(), self._own.head().size, self._tally.size):
                 self.ask()
-            last_size = size
 
     # -- small parts -------------------------------------------------------------------------------------------------
 

@@ -195,6 +195,7 @@ class _Service:
 
     def _on_join(self, member: str, boot: bytes, fresh: bool) -> None:
         self._presence.join(member, boot, fresh)
+        self._relay.settle()  # a witness more may make a quorum
         say("member_connected", member=member)
         self._wake()
 

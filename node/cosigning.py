@@ -23,7 +23,7 @@ from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign
 from privacy.errors import PeerError, PrivacyError, VerificationError
 from privacy.keys import IdentityKey
 from privacy.log.note import VerifierKey
-from privacy.log.petition import Gain, OwnLog, Petition
+from privacy.log.petition import Gain, OwnLog, Petition, Tally, Tempo
 from privacy.log.policy import Policy
 from privacy.log.record import Entry
 from privacy.log.witness import Answer
@@ -31,9 +31,6 @@ from privacy.wire import Packet, decode_packet, decode_signed, encode_packet
 
 __all__ = ["Cosigner", "Cosigning", "Exit", "refuse_behind"]
 
-ASK_S = 60.0
-HEARTBEAT_S = 86_400.0
-SETTLE_S = 5.0
 TICK_S = 0.25
 KINDS = ("add-checkpoint", "cosigned")
 _LARGEST_MESSAGE = 256 * 1024
@@ -80,8 +77,8 @@ class Cosigning:
         self._answered = asyncio.Event()
         self._kept = asyncio.Event()
         self._grown = asyncio.Event()
-        self._asked = 0
-        self._settle_until = 0.0
+        self._tally = Tally()
+        self._tempo = Tempo()
         self._wanted: dict[str, int] = {}
         self._alarmed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +113,7 @@ class Cosigning:
 
     def settle(self) -> None:
         """Have what the log gained, and gains in the next seconds, cosigned soon and not only within a minute."""
-        self._settle_until = asyncio.get_running_loop().time() + SETTLE_S
+        self._tempo.settle(asyncio.get_running_loop().time())
         self._grown.set()
 
     async def run(self) -> None:
@@ -157,6 +154,7 @@ class Cosigning:
         if gain.line:
             self._store.defer((), (), [(gain.size, gain.line)])
             self._kept.set()
+            self._tally.add(gain, self._cosigner.policy.threshold)
         wanted = gain.again or (not gain.fault and gain.size < self._wanted.get(gain.witness, 0))
         if wanted:
             self._soon(self._ask(gain.witness))
@@ -209,24 +207,20 @@ class Cosigning:
         while True:
             await self._grown.wait()
             self._grown.clear()
-            self._asked = size = self._own.head().size
+            size = self._own.head().size
+            self._tempo.asked(asyncio.get_running_loop().time(), size)
             self._gate.departed.set()  # the coordinator is shown this head too
             for witness in self._cosigner.policy.witnesses:
                 self._wanted[witness] = size
                 await self._ask(witness)
 
     async def _beat(self) -> None:
-        """Ask every minute if the log grew, once a day if not, and soon when a job has just ended."""
         loop = asyncio.get_running_loop()
-        last_s, last_size = loop.time(), 0
+        self._tempo.asked(loop.time(), 0)
         while True:
             await asyncio.sleep(TICK_S)
-            size, now = self._own.head().size, loop.time()
-            resting = size == last_size and now < self._settle_until
-            if (size != self._asked and (resting or now - last_s >= ASK_S)) or now - last_s >= HEARTBEAT_S:
-                last_s = now
+            if self._tempo.is_due(loop.time(), self._own.head().size, self._tally.size):
                 self._grown.set()
-            last_size = size
 
     def _alarm(self, origin: str, status: int) -> None:
         """Record, once a process and log, that a log showed us another history; the request itself is kept."""

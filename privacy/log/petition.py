@@ -16,7 +16,7 @@ from privacy.log.cosignature import parse_lines, verify_line
 from privacy.log.note import VerifierKey
 from privacy.log.witness import Answer, encode_request, parse_size
 
-__all__ = ["Asked", "Gain", "OwnLog", "Petition"]
+__all__ = ["Asked", "Gain", "OwnLog", "Petition", "Tally", "Tempo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +158,60 @@ class Petition:
         except VerificationError:
             return False
         return theirs.size > self.own.head().size or self.own.root(theirs.size) != theirs.root
+
+
+@dataclass(slots=True)
+class Tally:
+    """Count who cosigned which head of one log; `size` and `cosigners` are those of the largest head with a quorum."""
+
+    size: int = 0
+    cosigners: tuple[str, ...] = ()
+    _by_size: dict[int, set[str]] = field(default_factory=dict)
+
+    def add(self, gain: Gain, threshold: int) -> bool:
+        """Count a witness's line; say whether a head at least as large as before now has its quorum."""
+        if not gain.line or gain.size < self.size:
+            return False
+        names = self._by_size.setdefault(gain.size, set())
+        names.add(gain.witness)
+        if len(names) < threshold:
+            return False
+        self.size, self.cosigners = gain.size, tuple(sorted(names))
+        self._by_size = {size: others for size, others in self._by_size.items() if size >= gain.size}
+        return True
+
+
+@dataclass(slots=True)
+class Tempo:
+    """Say when witnesses are to be asked, given the time in seconds and the log's size.
+
+    Every `ask_s` while there is something that no quorum cosigned, every `heartbeat_s` in any case; and for `settle_s`
+    after a job, as soon as the log has come to rest, then every second until there is a quorum.
+    """
+
+    ask_s: float = 60.0
+    heartbeat_s: float = 86_400.0
+    settle_s: float = 5.0
+    retry_s: float = 1.0
+    _asked_s: float = 0.0
+    _asked_size: int = 0
+    _last_size: int = 0
+    _settle_until: float = 0.0
+
+    def settle(self, now: float) -> None:
+        """Begin the seconds after a job."""
+        self._settle_until = now + self.settle_s
+
+    def asked(self, now: float, size: int) -> None:
+        """Note that all were asked about the head of this size."""
+        self._asked_s, self._asked_size = now, size
+
+    def is_due(self, now: float, size: int, quorum_size: int) -> bool:
+        """Say whether to ask now; called a few times a second."""
+        rests, self._last_size = size == self._last_size, size
+        settling = now < self._settle_until
+        if settling and rests and size != self._asked_size:
+            return True
+        if size > quorum_size:
+            return now - self._asked_s >= (self.retry_s if settling and rests else self.ask_s)
+        return now - self._asked_s >= self.heartbeat_s

@@ -7,7 +7,7 @@ import pytest
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.cosignature import read_line, verify_line
 from privacy.log.note import COSIGNATURE, NoteSigner
-from privacy.log.petition import Gain, OwnLog, Petition
+from privacy.log.petition import Gain, OwnLog, Petition, Tally, Tempo
 from privacy.log.tree import consistency_proof, root_at
 from privacy.log.witness import Answer
 from tests.privacy.log.test_witness import FORK, KEY, LOG, ORIGIN, TREE, WHEN, Store, Tree
@@ -147,3 +147,45 @@ def test_a_held_note_of_the_same_history_is_no_conflict() -> None:
     gain(petition(log), store)
     log.size = 13
     assert gain(petition(log), store).conflict == b""
+
+
+def test_a_quorum_is_so_many_lines_on_one_head() -> None:
+    tally = Tally()
+    assert not tally.add(Gain("b", 8, "line"), 2)
+    assert not tally.add(Gain("b", 8, "line"), 2)
+    assert not tally.add(Gain("c", 13, "line"), 2)
+    assert not tally.add(Gain("c", 8), 2)
+    assert (tally.size, tally.cosigners) == (0, ())
+    assert tally.add(Gain("d", 13, "line"), 2)
+    assert (tally.size, tally.cosigners) == (13, ("c", "d"))
+    assert not tally.add(Gain("c", 8, "line"), 2)
+    assert tally.add(Gain("b", 13, "line"), 2)
+    assert (tally.size, tally.cosigners) == (13, ("b", "c", "d"))
+
+
+def due(tempo: Tempo, sizes: list[int], quorum: int, start: float = 0.0) -> list[float]:
+    """Return the times, four a second, at which there is something to ask; it is asked at once."""
+    found = []
+    for tick, size in enumerate(sizes):
+        now = start + tick / 4
+        if tempo.is_due(now, size, quorum):
+            tempo.asked(now, size)
+            found.append(now)
+    return found
+
+
+def test_a_growing_log_is_asked_about_every_minute() -> None:
+    assert due(Tempo(), [*range(1, 4 * 130)], 0) == [60.0, 120.0]
+
+
+def test_a_log_below_its_quorum_is_asked_about_every_minute_and_above_it_every_day() -> None:
+    assert due(Tempo(), [5] * 4 * 130, 4) == [60.0, 120.0]
+    assert due(Tempo(heartbeat_s=100), [5] * 4 * 250, 5) == [100.0, 200.0]
+
+
+def test_after_a_job_a_log_at_rest_is_asked_about_at_once_and_then_every_second() -> None:
+    tempo = Tempo()
+    tempo.settle(0.0)
+    assert due(tempo, [1, 2, 3, 3, 3, 3, *[4] * 100], 0) == [0.75, 1.75, 2.75, 3.75, 4.75]
+    tempo.settle(100.0)
+    assert due(tempo, [9] * 40, 9, 100.0) == [100.25]
