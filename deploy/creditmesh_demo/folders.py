@@ -84,7 +84,9 @@ class JobFacts:
     epsilon: str | None
 
 
-def write_node_settings(run: RunFolders, room: RoomFolder, endpoint: str, recipes: Sequence[str], cap: str) -> None:
+def write_node_settings(
+    run: RunFolders, room: RoomFolder, endpoint: str, recipes: Sequence[str], cap: str = "8"
+) -> None:
     """Write every member's node.toml; endpoint: "host:port" of the coordinator; cap: epsilon of all jobs together."""
     for member, folder in run.nodes.items():
         text = NODE_TOML.format(
