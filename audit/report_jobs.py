@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from audit.report_answer import Answer, Cell, Digest, Flag, Kept, Moment, Picture, Proof, Row, Stack, Table, Value
 from audit.report_drawing import Box, Lineage
 from audit.report_read import Account, Scene, count_of, text_of
-from audit.report_say import Say, counted, shown
+from audit.report_say import Say, counted
 from audit.report_texts import Words, nothing_recorded
 from privacy.log.instant import format_utc
 from privacy.log.record import Event
@@ -241,6 +241,5 @@ class Models:
                 names = sorted(self.datasets.get(job, set()))[:MOST_DRAWN]
                 sources.append(place(1, job, *(place(0, name) for name in names)))
             place(2, version, *sources)
-        last = shown(min(len(self.lineages), MOST_DRAWN))
-        caption = Say(f"From data to model: the last {last} models", f"由数据到模型：最近 {last} 个模型的来源")
+        caption = Say("From data to model, newest models", "由数据到模型：最近发布的模型来源")
         return Picture(caption, Lineage((Words.datasets, Words.jobs, Words.model), tuple(boxes)))

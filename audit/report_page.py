@@ -17,7 +17,7 @@ from audit.report_evidence import Evidence
 from audit.report_integrity import step_status
 from audit.report_questions import LIMITS, PAGE, QUESTIONS, STATUS_MARKS, STATUS_WORDS
 from audit.report_read import Account, Scene
-from audit.report_say import Language, Say, printed
+from audit.report_say import Language, Say, counted, printed
 from audit.report_style import STYLE
 from audit.report_texts import Words
 from privacy.log.instant import format_utc
@@ -132,13 +132,12 @@ class _Writer:
         else:
             kind, words = "good", PAGE.valid
         records = sum(account.events for account in self.page.scene.accounts)
-        logs = len(self.page.scene.accounts)
+        logs, others = len(self.page.scene.accounts), len(steps) - passed - skipped
         count = Say(
-            f"{records:,} records in {logs:,} log(s): {passed:,} steps of verification passed, {skipped:,} not "
-            "carried "
-            f"out, {len(steps) - passed - skipped:,} with remarks. Question 8 has every step.",
-            f"{logs:,} 份日志共 {records:,} 条记录：通过验证环节 {passed:,} 个，未执行 {skipped:,} 个，"
-            f"附注或未通过 {len(steps) - passed - skipped:,} 个。各环节详见问题 8。",
+            f"{counted(records, 'record')} in {counted(logs, 'log')}: {passed:,} steps of verification passed, "
+            f"{skipped:,} not carried out, {others:,} with remarks. Question 8 has every step.",
+            f"{logs:,} 份日志共 {records:,} 条记录：验证环节通过 {passed:,} 个，未执行 {skipped:,} 个，"
+            f"有附注或未通过 {others:,} 个。各环节详见问题 8。",
         )
         unread = sum(account.unread for account in self.page.scene.accounts)
         missing = Say(f"{unread:,} records could not be read.", f"有 {unread:,} 条记录无法读取。") if unread else None
@@ -185,7 +184,8 @@ class _Writer:
     def _table(self, table: Table) -> Iterator[str]:
         proofs = any(isinstance(cell, Proof) for row in table.rows for cell in row)
         numbers = [all(isinstance(row[place], int | None) for row in table.rows) for place in range(len(table.columns))]
-        yield f'<div class="scroll"><table><caption>{self.say(table.caption)}</caption><thead><tr>'
+        narrow = " class=narrow" if len(table.columns) < 3 and not proofs else ""
+        yield f'<div class="scroll"><table{narrow}><caption>{self.say(table.caption)}</caption><thead><tr>'
         if proofs and self.several:
             yield f"<th>{self.say(Words.log)}</th>"
         for words, number in zip(table.columns, numbers, strict=True):

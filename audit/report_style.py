@@ -48,6 +48,7 @@ p { margin: 0 0 8px; max-width: 84ch; }
 .scroll { overflow-x: auto; margin: 4px 0 0; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; line-height: 1.45;
   font-variant-numeric: tabular-nums; }
+table.narrow { width: auto; min-width: 300px; }
 caption { text-align: left; font-weight: 600; font-size: 14px; padding: 12px 0 4px; }
 th, td { padding: 4px 8px 4px 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
   overflow-wrap: break-word; mso-number-format: "\\@"; }
@@ -69,7 +70,7 @@ svg { width: 100%; height: auto; display: block; }
 svg text { font-family: "Segoe UI", Roboto, "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei",
   "Noto Sans CJK SC", "Noto Sans SC", sans-serif; }
 a { color: var(--blue); }
-.overview td:first-child { white-space: nowrap; }
+.overview td:first-child, .overview th { white-space: nowrap; }
 .overview td:nth-child(2) { width: 36%; }
 .evidence td { padding-top: 2px; padding-bottom: 2px; }
 @page { size: A4; margin: 15mm 13mm 17mm; @bottom-right { content: counter(page) " / " counter(pages);
