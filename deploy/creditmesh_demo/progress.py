@@ -118,7 +118,9 @@ class Screen:
         self.say((checked if verifiers else trusted) + _cost(privacy["epsilon"]))
         for problem in problems:
             self.say(problem)
-        self.say(f"report: {out / 'report.html'}\ncheck:  creditmesh-audit verify {out / 'coordinator'}")
+        nodes, coordinator = out / "nodes", out / "coordinator"
+        self.say(f"report: {out / 'report.html'}\ncheck:  creditmesh-audit verify {coordinator}")
+        self.say(f"audit:  creditmesh-audit report {nodes}/* --coordinator {coordinator} --out audit.html")
 
 
 def _cost(epsilons: Mapping[str, float | None]) -> str:
