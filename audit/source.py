@@ -62,7 +62,8 @@ def _open_directory(path: Path, key: VerifierKey | None) -> Iterator[OpenLog]:
                 bare=lambda: _database_source(connection, origin, key, heads),
                 rounds=lambda: _side_files(path / "rounds"),
             )
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # The database's own messages quote what they stumble over, which need not be text.
         raise VerificationError("log-damaged", f"{database}: cannot be read as a log ({error})") from error
 
 
@@ -72,6 +73,7 @@ def _connect(database: Path) -> sqlite3.Connection:
     options = "mode=ro" if live else "mode=ro&immutable=1"
     connection = sqlite3.connect(f"{database.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return connection
 
 

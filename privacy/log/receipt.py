@@ -16,7 +16,7 @@ from privacy.log.note import VerifierKey
 from privacy.log.record import Event, decode_event
 from privacy.log.tree import leaf_hash, verify_consistency, verify_inclusion
 
-__all__ = ["RECEIPT_LIMIT_BYTES", "Receipt", "Seen", "decode_receipt", "verify_receipt"]
+__all__ = ["RECEIPT_LIMIT_BYTES", "Receipt", "Seen", "check_receipt", "decode_receipt", "verify_receipt"]
 
 RECEIPT_LIMIT_BYTES = 65_536
 _PATH_LIMIT = 128
@@ -114,19 +114,37 @@ def verify_receipt(receipt: Receipt, key: VerifierKey, origin: str, seen: Seen) 
     Raises:
         VerificationError: with the code of the step that failed.
     """
+    event = _event_of(receipt, origin)
+    checkpoint = verify_checkpoint(receipt.checkpoint, key, origin)
+    return event, checkpoint, _prove(receipt, checkpoint, seen)
+
+
+def check_receipt(receipt: Receipt, checkpoint: Checkpoint, seen: Seen) -> tuple[Event, bool]:
+    """Check all but the log's signature, for whoever does not hold its key: a receipt of that log's own making passes.
+
+    checkpoint: the receipt's own, read by the caller. Returns and raises what `verify_receipt` does.
+    """
+    event = _event_of(receipt, checkpoint.origin)
+    return event, _prove(receipt, checkpoint, seen)
+
+
+def _event_of(receipt: Receipt, origin: str) -> Event:
     event = decode_event(receipt.event)
     if event.kind != "ingress.received" or event.log != origin or event.seq != receipt.index:
         raise VerificationError("receipt-malformed", "receipt's event is not an ingress.received of this log and index")
-    checkpoint = verify_checkpoint(receipt.checkpoint, key, origin)
+    return event
+
+
+def _prove(receipt: Receipt, checkpoint: Checkpoint, seen: Seen) -> bool:
     verify_inclusion(leaf_hash(receipt.event), receipt.index, checkpoint.size, receipt.inclusion, checkpoint.root)
     if seen.size == checkpoint.size:
         verify_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, ())
-        return event, checkpoint, True
+        return True
     if seen.size and receipt.from_size != seen.size:
-        return event, checkpoint, False
+        return False
     if seen.size:
         verify_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, receipt.consistency)
-    return event, checkpoint, True
+    return True
 
 
 def _path(value: object) -> tuple[bytes, ...]:

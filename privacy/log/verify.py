@@ -20,7 +20,7 @@ from privacy.log.checkpoint import Checkpoint, parse_checkpoint
 from privacy.log.note import VerifierKey
 from privacy.log.policy import Policy
 from privacy.log.quorum import QuorumWalk
-from privacy.log.receipt import Seen, decode_receipt, verify_receipt
+from privacy.log.receipt import Seen, check_receipt, decode_receipt, verify_receipt
 from privacy.log.record import Event, decode_event
 from privacy.log.tree import CompactTree, leaf_hash
 
@@ -151,6 +151,7 @@ class _Walk:
     next_checkpoint: Checkpoint | None = None
     covered: int = -1
     roots: dict[int, bytes] = field(default_factory=dict)
+    seen_peer: Seen = field(default_factory=Seen)
     quorum: QuorumWalk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -306,10 +307,14 @@ class _Walk:
             head = parse_checkpoint(receipt.checkpoint)[0]
             if _short(msg_id, receipt.index, head.size, head.root.hex()) not in self.results:
                 return "no egress.result of this log speaks of it"
-            if peer is not None:
-                event, _, _ = verify_receipt(receipt, peer, peer.name, Seen())
-                if event.body["msg_id"] != msg_id:
-                    return "it is for another message"
+            if peer is None:
+                event, _ = check_receipt(receipt, head, self.seen_peer)
+            else:
+                event, _, _ = verify_receipt(receipt, peer, peer.name, self.seen_peer)
+            # Receipts are kept in the order in which the log's owner linked each to the head it had seen before.
+            self.seen_peer = Seen(head.size, head.root)
+            if event.body["msg_id"] != msg_id:
+                return "it is for another message"
         except VerificationError as error:
             return error.message
         return None

@@ -9,7 +9,7 @@ from privacy.log.canonical import encode
 from privacy.log.checkpoint import Checkpoint, sign_checkpoint
 from privacy.log.journal import hash_reader
 from privacy.log.note import NoteSigner
-from privacy.log.receipt import Receipt, Seen, decode_receipt, verify_receipt
+from privacy.log.receipt import Receipt, Seen, check_receipt, decode_receipt, verify_receipt
 from privacy.log.tree import consistency_proof, inclusion_proof, root_at
 from tests.privacy.logs import MemoryLog, egress, ingress, opened
 
@@ -52,6 +52,22 @@ def test_an_honest_receipt_verifies_and_links(log: MemoryLog) -> None:
 def test_a_receipt_that_starts_elsewhere_is_said_to_be_unlinked(log: MemoryLog) -> None:
     assert not verified(log, receipt_of(log, 3, 8, told=5), seen_at(log, 4))
     assert not verified(log, receipt_of(log, 3, 8), seen_at(log, 4))
+
+
+def test_without_the_logs_key_all_but_its_signature_is_checked(log: MemoryLog) -> None:
+    good, head = receipt_of(log, 3, 8, told=5), Checkpoint(PEER, 8, root_at(8, hash_reader(log.database)))
+    assert check_receipt(good, head, Seen())[1] and check_receipt(good, head, seen_at(log, 5))[1]
+    thief = sign_checkpoint(head, NoteSigner(PEER, b"t" * 32))
+    assert check_receipt(replace(good, checkpoint=thief), head, seen_at(log, 5))[0].seq == 3
+    for wrong in (
+        replace(good, event=receipt_of(log, 4, 8).event),
+        replace(good, inclusion=good.inclusion[:-1]),
+        replace(good, consistency=good.consistency[:-1]),
+    ):
+        with pytest.raises(VerificationError):
+            check_receipt(wrong, head, seen_at(log, 5))
+    with pytest.raises(VerificationError):
+        check_receipt(good, replace(head, origin="bank-b/privacy-log"), Seen())
 
 
 @pytest.mark.parametrize("size", [5, 8, 9])
