@@ -109,3 +109,20 @@ def test_a_disk_that_fails_releases_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(InputError):  # what the disk holds now is known only to the next start
         store.reserve(RELEASE, WIDE, 0)
     assert store.ledger.lines == 0
+
+
+def test_a_reservation_is_synced_to_its_last_byte_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, synced = LedgerStore(tmp_path, ORIGIN), []
+    sync = os.fsync
+
+    def noted(file: int) -> None:
+        sync(file)
+        synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr("os.fsync", noted)
+    made = store.reserve(RELEASE, WIDE, 0)
+    assert synced == [(tmp_path / "ledger").stat().st_size]
+    store.spend(made.number)
+    assert len(synced) == 1  # sent or not, it counts; the next reservation syncs this line with its own
