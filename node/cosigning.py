@@ -78,7 +78,7 @@ class Cosigning:
         self._kept = asyncio.Event()
         self._grown = asyncio.Event()
         self._tally = Tally()
-        self._tempo = Tempo()
+        self._tempo = Tempo(retry_s=max(1.0, len(known) / 10))  # many banks do not all ask all others every second
         self._wanted: dict[str, int] = {}
         self._alarmed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,6 +107,7 @@ class Cosigning:
     def begin(self) -> None:
         """Begin anew: a fresh session with the coordinator stands."""
         self._petition.forget()
+        self._tempo.settle(asyncio.get_running_loop().time())
         self.confirmed.clear()
         self._answered.set()
         self._gate.departed.set()

@@ -93,7 +93,7 @@ def _note_words(path: Path, slow: int, reached: Path) -> None:
     seat: Any = importlib.import_module("node.seat")
     answer = seat.Seat.answer
 
-    def noted(self: Any) -> Any:
+    def noted(self: Any, place: Any) -> Any:
         number, request = self.member.history.rounds + 1, self.replay.request
         if number == slow:
             reached.write_text(str(time.time()))
@@ -103,7 +103,7 @@ def _note_words(path: Path, slow: int, reached: Path) -> None:
         entry = {"job": self.member.manifest.job, "round": number, "words": words.hex(), "bits": request.word_bits}
         with path.open("a", encoding="ascii") as stream:
             stream.write(json.dumps(entry) + "\n")
-        return answer(self)
+        return answer(self, place)
 
     seat.Seat.answer = noted
 
