@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from audit.commands import Commands, add_command
+from audit.epsilon import audit_epsilon
 from audit.halves import COORDINATOR, coordinator_halves, node_half
 from audit.keys import Keys, add_keys, load_keys
 from audit.opened import OpenLog
@@ -28,10 +29,11 @@ from audit.report_questions import QUESTIONS
 from audit.report_read import Account, Scene, read_account
 from audit.report_say import LANGUAGES, Language
 from audit.screen import FAILED, INCOMPLETE, LIMITS, VALID, code_of, say, say_json, worst_of
+from audit.secagg import SecaggAudit, Violation
 from audit.source import open_log
 from privacy.errors import InputError
 from privacy.log.note import VerifierKey
-from privacy.log.verify import KnownHead, verify_log
+from privacy.log.verify import KnownHead, Step, verify_log
 
 __all__ = ["Inspection", "add_report", "inspect"]
 
@@ -68,6 +70,10 @@ def inspect(logs: Sequence[OpenLog], keys: Keys, made_us: int) -> Inspection:
         made_us: when the report is made, UTC microseconds.
     """
     accounts = [Account(number, keys.judge(log)) for number, log in enumerate(logs)]
+    for account in accounts:
+        # A database's snapshot begins with its first read. Running logs hold heads of each other, and one that is read
+        # much later than another would know a head that the other's snapshot has not reached.
+        next(iter(account.log.bare().checkpoints), None)
     inquiries = all_inquiries(max(FEWEST_ROWS, ROWS // max(1, len(accounts))))
     heads: list[tuple[str, KnownHead]] = []
     for account in accounts:
@@ -77,7 +83,10 @@ def inspect(logs: Sequence[OpenLog], keys: Keys, made_us: int) -> Inspection:
         account.heads = tuple(head for origin, head in heads if origin == account.log.origin)
         account.verification = verify_log(account.log.source(_peer_key(accounts, keys), account.heads, account.policy))
     pinned = all(not account.log.own_key for account in accounts)
-    scene = Scene(tuple(accounts), _comparisons(accounts, keys), made_us, pinned)
+    spending = {
+        each.number: audit_epsilon(each.log.events()) for each in accounts if each.holds and each.kinds["dp.spend"]
+    }
+    scene = Scene(tuple(accounts), _comparisons(accounts, keys), spending, _masks(accounts), made_us, pinned)
     answers = answer_all(inquiries, scene)
     return Inspection(scene, answers, tuple(_evidence(scene, answers)), _exit_code(scene))
 
@@ -128,6 +137,14 @@ def _comparisons(accounts: Sequence[Account], keys: Keys) -> dict[int, Reconcili
     }
 
 
+def _masks(accounts: Sequence[Account]) -> tuple[Sequence[Step], Sequence[Violation]]:
+    audit = SecaggAudit()
+    banks = [account for account in accounts if account.holds and not account.is_coordinator]
+    for account in banks:
+        audit.add_log(account.member, account.log.events(), account.log.rounds())
+    return (audit.judge(), audit.violations) if banks else ((), ())
+
+
 def _evidence(scene: Scene, answers: Sequence[Answer]) -> Iterator[Evidence]:
     cited, room = cited_records(answers), MOST_PROOFS
     for account in scene.accounts:
@@ -138,9 +155,14 @@ def _evidence(scene: Scene, answers: Sequence[Answer]) -> Iterator[Evidence]:
 
 
 def _exit_code(scene: Scene) -> int:
+    """Return the gravest code of verification, comparison, recomputation and broken rules about masks."""
     codes = [code_of(account.verification) for account in scene.accounts if account.verification]
     worst = {found.worst() for found in scene.comparisons.values()}
-    return worst_of([*codes, FAILED if "critical" in worst else INCOMPLETE if "medium" in worst else VALID])
+    codes.append(FAILED if "critical" in worst else INCOMPLETE if "medium" in worst else VALID)
+    faults = {fault.code for audit in scene.spending.values() for fault in audit.faults}
+    codes.append(FAILED if faults - {"missing"} else INCOMPLETE if faults else VALID)
+    codes.append(FAILED if any(each.status == "failed" for each in scene.masks[1]) else VALID)
+    return worst_of(codes)
 
 
 def _write(path: Path, pieces: Iterator[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from audit.epsilon import TOLERANCE, EpsilonAudit, audit_epsilon
+from audit.epsilon import TOLERANCE, EpsilonAudit
 from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
 from audit.report_drawing import Steps
 from audit.report_read import Account, Scene, text_of
@@ -104,8 +104,7 @@ class Budget:
         )
 
     def _spending(self, scene: Scene) -> Answer:
-        logs = sorted({log for log, _ in self.spent})
-        audits = {log: audit_epsilon(scene.accounts[log].log.events()) for log in logs if scene.accounts[log].holds}
+        audits = scene.spending
         rows = [self._row(log, dataset, spent, audits.get(log)) for (log, dataset), spent in sorted(self.spent.items())]
         faults = [(log, fault) for log in audits for fault in audits[log].faults if fault.code != "above-cap"]
         missing = sum(audit.missing for audit in audits.values())

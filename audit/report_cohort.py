@@ -16,8 +16,8 @@ from audit.report_integrity import step_status
 from audit.report_jobs import names_in
 from audit.report_read import Account, Scene, count_of, text_of
 from audit.report_say import Say, counted, same
-from audit.report_texts import RULE_NAMES, STEP_WORDS, Words, detail_of, nothing_recorded
-from audit.secagg import SecaggAudit, Violation
+from audit.report_texts import STEP_WORDS, Words, detail_of, nothing_recorded, step_name
+from audit.secagg import Violation
 from privacy.log.record import Event
 from privacy.log.verify import Step
 
@@ -73,7 +73,7 @@ class Protection:
         if not self.groups:
             yield Answer(10, "none", (nothing_recorded("egress.authorised"),))
             return
-        steps, violations = self._rules(scene)
+        steps, violations = scene.masks
         grave = [each for each in violations if each.status == "failed"]
         rows = [
             (Value(kind), Value(protection), each.messages, each.size, Proof(log, each.first, each.last))
@@ -86,7 +86,7 @@ class Protection:
             tables.append(Table(Words.unmasked, columns, self.bare.rows, self.bare.total, "egress.authorised"))
         checks: list[Row] = [
             (
-                Say(f"({step.number}) {RULE_NAMES[step.name].en}", f"({step.number}) {RULE_NAMES[step.name].zh}"),
+                step_name(step.number, step.name),
                 Flag(step_status(step), STEP_WORDS[step.status]),
                 detail_of(step.detail),
             )
@@ -101,13 +101,6 @@ class Protection:
         whole = self.gifts and all(step.status in ("passed", "skipped", "flagged") for step in steps)
         status: Status = "attention" if grave or self.bare.total else "clear" if whole else "partial"
         yield Answer(10, status, (self._masked(), self._rule(scene, grave, steps)), tuple(tables))
-
-    def _rules(self, scene: Scene) -> tuple[tuple[Step, ...], list[Violation]]:
-        audit = SecaggAudit()
-        banks = [account for account in scene.banks if account.holds]
-        for account in banks:
-            audit.add_log(account.member, account.log.events(), account.log.rounds())
-        return (audit.judge(), audit.violations) if banks else ((), [])
 
     def _masked(self) -> Say:
         bare = self.bare.total

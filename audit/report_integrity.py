@@ -13,14 +13,14 @@ from audit.report_answer import Answer, Cell, Flag, Kept, Moment, Picture, Proof
 from audit.report_drawing import Bars, Mark, Span, Timeline
 from audit.report_read import Account, Scene, count_of, text_of
 from audit.report_say import Say, counted, same, shown
-from audit.report_texts import STEP_MARKS, STEP_NAMES, STEP_WORDS, Words, detail_of
+from audit.report_texts import STEP_MARKS, STEP_WORDS, Words, detail_of, step_name
 from privacy.log.record import Event
 from privacy.log.verify import Step
 
 __all__ = ["Clocks", "Integrity", "Openings", "step_status"]
 
 CLOCK_US = 5_000_000
-_HELD, _QUORUM = 10, 12
+_HELD, _COSIGNED, _QUORUM = "heads known from elsewhere", "cosignatures", "quorum"
 _STATUSES: dict[str, Status] = {
     "passed": "clear",
     "skipped": "none",
@@ -38,6 +38,10 @@ def step_status(step: Step) -> Status:
 
 def _steps(account: Account) -> Sequence[Step]:
     return account.verification.steps if account.verification else ()
+
+
+def _named(account: Account, name: str) -> Step:
+    return next(step for step in _steps(account) if step.name == name)
 
 
 @dataclass(slots=True)
@@ -80,7 +84,8 @@ class Integrity:
                 f"可以。{records:,} 条记录中的 {records - tail:,} 条均处于日志签名检查点之下的树中。"
                 + (f"末尾 {tail:,} 条尚无检查点覆盖。" if tail else ""),
             )
-        columns = [Words.log, Words.records, *(same(f"({step})") for step in range(1, len(STEP_NAMES) + 1))]
+        steps = [step_name(step.number, step.name) for step in _steps(scene.accounts[0])]
+        columns = [Words.log, Words.records, *(same(f"({number})") for number in range(1, len(steps) + 1))]
         rows: list[Row] = [
             (
                 Value(account.member),
@@ -93,8 +98,8 @@ class Integrity:
             each for each in (Table(Words.verification, columns, rows, len(rows)), self._details(scene)) if each.total
         )
         names = Say(
-            "The steps: " + ", ".join(f"({n}) {name.en}" for n, name in enumerate(STEP_NAMES.values(), 1)) + ".",
-            "各环节：" + "、".join(f"({n}) {name.zh}" for n, name in enumerate(STEP_NAMES.values(), 1)) + "。",
+            "The steps: " + ", ".join(name.en for name in steps) + ".",
+            "各环节：" + "、".join(name.zh for name in steps) + "。",
         )
         return Answer(8, status, (first, names), tables, (self._coverage(scene),))
 
@@ -103,7 +108,7 @@ class Integrity:
         rows: list[Row] = [
             (
                 Value(account.member),
-                Say(f"({step.number}) {STEP_NAMES[step.name].en}", f"({step.number}) {STEP_NAMES[step.name].zh}"),
+                step_name(step.number, step.name),
                 Flag(step_status(step), STEP_WORDS[step.status]),
                 detail_of(step.detail),
             )
@@ -124,8 +129,13 @@ class Integrity:
         return Picture(Words.coverage, Bars(names, series, tuple(figures), Words.records))
 
     def _one(self, scene: Scene) -> Answer:
-        bad = [a for a in scene.accounts for s in _steps(a)[9:11] if s.status in ("failed", "rolled-back")]
-        quorate = [_steps(account)[_QUORUM - 1].status for account in scene.accounts].count("passed")
+        bad = [
+            step
+            for account in scene.accounts
+            for step in _steps(account)
+            if step.name in (_HELD, _COSIGNED) and step_status(step) == "attention"
+        ]
+        quorate = [_named(account, _QUORUM).status for account in scene.accounts].count("passed")
         heads, logs = sum(len(account.heads) for account in scene.accounts), len(scene.accounts)
         if bad or self.forks.total:
             status: Status = "attention"
@@ -161,8 +171,8 @@ class Integrity:
     def _witnessed(self, account: Account) -> Row:
         cells: list[Cell] = [Value(account.member), account.events, len(account.heads)]
         cells.append(max((head.size for head in account.heads), default=None))
-        for number in (_HELD, _QUORUM):
-            step = _steps(account)[number - 1]
+        for name in (_HELD, _QUORUM):
+            step = _named(account, name)
             cells.append(Flag(step_status(step), detail_of(step.detail)))
         return tuple(cells)
 

@@ -20,6 +20,7 @@ from audit.report_read import Account, Scene
 from audit.report_say import Language, Say, counted, printed
 from audit.report_style import STYLE
 from audit.report_texts import Words
+from privacy.errors import MisuseError
 from privacy.log.instant import format_utc
 from privacy.log.verify import Step
 
@@ -139,12 +140,21 @@ class _Writer:
             f"{logs:,} 份日志共 {records:,} 条记录：验证环节通过 {passed:,} 个，未执行 {skipped:,} 个，"
             f"有附注或未通过 {others:,} 个。各环节详见问题 8。",
         )
-        unread = sum(account.unread for account in self.page.scene.accounts)
-        missing = Say(f"{unread:,} records could not be read.", f"有 {unread:,} 条记录无法读取。") if unread else None
-        more = f"<p>{self.say(missing)}</p>" if missing else ""
+        more = "".join(f"<p>{self.say(words)}</p>" for words in self._remarks())
         mark = {"good": "✓", "warn": "◐", "bad": "✗"}[kind]
         verdict = f"<strong>{mark} {self.say(words)}</strong><p>{self.say(count)}</p>"
         return f'<div class="banner {kind}">{verdict}{more}</div>\n'
+
+    def _remarks(self) -> Iterator[Say]:
+        accounts = self.page.scene.accounts
+        unread, unknown = sum(each.unread for each in accounts), sum(each.unknown for each in accounts)
+        if unread:
+            yield Say(f"{unread:,} records could not be read.", f"有 {unread:,} 条记录无法读取。")
+        if unknown:
+            yield Say(
+                f"{unknown:,} records are of kinds that this version does not know; no answer looks at them.",
+                f"有 {unknown:,} 条记录属本版本未知的类型，未纳入任何答复。",
+            )
 
     def _steps(self, account: Account) -> Sequence[Step]:
         return account.verification.steps if account.verification else ()
@@ -251,7 +261,11 @@ class _Writer:
                 return self.say(cell)
 
     def _moment(self, moment: Moment) -> str:
-        exact = format_utc(moment.utc_us)
+        try:
+            exact = format_utc(moment.utc_us)
+        except MisuseError:
+            # A witness may state any second; one beyond the year 9999 is shown as the number that it is.
+            return f"{moment.utc_us:,} µs"
         return f'<time datetime="{exact}" title="{exact}">{exact[:10]} {exact[11:19]}</time>'
 
     def _proof(self, proof: Proof) -> str:

@@ -5,25 +5,29 @@ a few hundred rows, so each question keeps sums, maxima and its first rows while
 for all events (32 bytes each), because an inclusion proof of a row on the page may need any of them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from audit.checked import MEMBER_SUFFIX
+from audit.epsilon import EpsilonAudit
 from audit.opened import OpenLog
 from audit.prover import roots_at
 from audit.reconcile import Reconciliation
 from audit.report_answer import Answer
 from audit.screen import INCOMPLETE, VALID, code_of
+from audit.secagg import Violation
 from privacy.errors import VerificationError
 from privacy.log.checkpoint import Checkpoint, parse_checkpoint
 from privacy.log.cosignature import read_line
+from privacy.log.kinds import KINDS
 from privacy.log.note import Signature
 from privacy.log.policy import Policy
 from privacy.log.record import Event, decode_event
 from privacy.log.tree import HASH_BYTES, leaf_hash
-from privacy.log.verify import KnownHead, Report
+from privacy.log.verify import KnownHead, Report, Step
 
 __all__ = ["COORDINATOR_ORIGIN", "Account", "Inquiry", "Scene", "count_of", "read_account", "text_of"]
 
@@ -40,6 +44,7 @@ class Account:
         log: where its bytes come from, and its key.
         events, unread: records, and how many of them could not be read.
         first_us, last_us: UTC microseconds of the first and the last record.
+        kinds: how many records there are of each kind.
         clocks: largest stated error in microseconds by source of time; clock_back: how often the wall clock went back.
         silences: (last before, first after, its sequence number) where more than 25 hours passed.
         note: the last checkpoint's bytes, and `covered`, the records under it.
@@ -54,6 +59,7 @@ class Account:
     unread: int = 0
     first_us: int = 0
     last_us: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
     clocks: dict[str, int] = field(default_factory=dict)
     clock_back: int = 0
     silences: list[tuple[int, int, int]] = field(default_factory=list)
@@ -75,6 +81,11 @@ class Account:
         return self.log.origin == COORDINATOR_ORIGIN
 
     @property
+    def unknown(self) -> int:
+        """Return how many records are of kinds that this version does not know and no question looks at."""
+        return sum(count for kind, count in self.kinds.items() if kind not in KINDS)
+
+    @property
     def holds(self) -> bool:
         """Say whether verification found nothing wrong, so that more can be concluded from the log."""
         return self.verification is not None and code_of(self.verification) in (VALID, INCOMPLETE)
@@ -92,6 +103,7 @@ class Account:
         except VerificationError:
             self.unread += 1
             return None
+        self.kinds[event.kind] += 1
         self._time(event)
         return event
 
@@ -126,12 +138,16 @@ class Scene:
     Attributes:
         accounts: the logs, by their number.
         comparisons: by a bank's log number, its comparison with the coordinator's log; empty without that log.
+        spending: by log number, its `dp.spend` records recomputed; only of logs that hold.
+        masks: the rules about masks over all banks' logs that hold: the steps, and where they are broken.
         made_us: when the report is made, UTC microseconds.
         pinned: whether the public keys came from outside the logs.
     """
 
     accounts: tuple[Account, ...]
     comparisons: Mapping[int, Reconciliation]
+    spending: Mapping[int, EpsilonAudit]
+    masks: tuple[Sequence[Step], Sequence[Violation]]
     made_us: int
     pinned: bool
 

@@ -356,6 +356,12 @@ _DETAILS = (
 )
 
 
+def step_name(number: int, name: str) -> Say:
+    """Return a step of verification or a rule with its number; one without a Chinese name keeps its own."""
+    words = STEP_NAMES.get(name) or RULE_NAMES.get(name) or same(name)
+    return Say(f"({number}) {words.en}", f"({number}) {words.zh}")
+
+
 def nothing_recorded(*kinds: str) -> Say:
     """Return the sentence for a question that no record answers."""
     names = ", ".join(kinds)

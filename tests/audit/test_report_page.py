@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from audit.cli import main
-from audit.report_say import LANGUAGES, printed, shown
+from audit.report_answer import Answer, Moment, Table
+from audit.report_page import Page, write_page
+from audit.report_read import Scene
+from audit.report_say import LANGUAGES, printed, same, shown
 from privacy.log.record import Entry
 from tests.audit.conftest import Exchange
 from tests.audit.logs import named_store
@@ -136,6 +139,15 @@ def test_every_proof_on_the_page_holds_and_fits_its_leaf(exchange: Exchange, tmp
         record = base64.b64decode(extra[1])
         assert hashlib.sha256(b"\0" + record).hexdigest() == leaf
         assert f'"seq":{seq},'.encode() in record
+
+
+def test_a_time_beyond_all_calendars_is_shown_as_a_number() -> None:
+    words = same("x")
+    table = Table(words, [words], [(Moment(2**63 * 10**6),), (Moment(0),)], 2)
+    scene = Scene((), {}, {}, ((), ()), 0, pinned=False)
+    page = "".join(write_page(Page(scene, [Answer(1, "listed", (words,), (table,))], [], ("en",), [])))
+    rows = ReadPage(page, "en").questions[1].tables["x"]
+    assert rows == [["9,223,372,036,854,775,808,000,000 µs"], ["1970-01-01 00:00:00"]]
 
 
 def test_every_picture_stands_with_a_table(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[Language, ReadPage]:
     story.clock.pass_us(HOUR_US)
     story.answer(alarm("disk", "low", "an append failed"))
     story.close()
-    page = made_page(root / "r.html", story.bank, "--coordinator", story.coordinator, code=3)
+    page = made_page(root / "r.html", story.bank, "--coordinator", story.coordinator, code=1)
     return {language: ReadPage(page, language) for language in LANGUAGES}
 
 
