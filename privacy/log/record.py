@@ -11,6 +11,8 @@ job and round (optional), salt, detail_c (optional commitment to erasable detail
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from privacy.errors import MisuseError, VerificationError
 from privacy.log.canonical import decode_object, encode
@@ -112,7 +114,7 @@ _ENVELOPE: Schema = {
     "mono_us": is_count,
     "boot": is_hex(*BOOT_BYTES),
     "clk": lambda value: isinstance(value, dict) and fault_of(value, _CLOCK) is None,
-    "actor": lambda value: isinstance(value, dict) and fault_of(value, _ACTOR) is None,
+    "actor": lambda value: isinstance(value, dict) and _actor_of(value) is not None,
     "purpose": is_text(64),
     "basis": is_text(64),
     "job?": is_text(256),
@@ -128,6 +130,20 @@ _ACTOR: Schema = {
     "role": is_text(64),
     "auth": is_text(64),
 }
+
+
+def _actor_of(parts: Mapping[str, object]) -> Actor | None:
+    names = tuple(parts.get(key) for key in ("type", "id", "role", "auth"))
+    if len(parts) != len(names) or not all(isinstance(name, str) for name in names):
+        return None
+    return _actor(*names)
+
+
+@lru_cache(maxsize=256)
+def _actor(kind: str, name: str, role: str, auth: str) -> Actor | None:
+    """Return the actor of these four texts, None where one has a wrong form: nearly all events have the same."""
+    fault = fault_of({"type": kind, "id": name, "role": role, "auth": auth}, _ACTOR)
+    return None if fault else Actor(kind, name, role, auth)
 
 
 def build_event(author: Author, entry: Entry, seq: int, instant: Instant, salt: bytes) -> bytes:
@@ -187,33 +203,32 @@ def decode_event(encoded: bytes) -> Event:
     Raises:
         VerificationError: `not-canonical`, `event-malformed` or `time-malformed`.
     """
-    envelope = decode_object(encoded, EVENT_LIMIT_BYTES, "event")
+    envelope: dict[str, Any] = decode_object(encoded, EVENT_LIMIT_BYTES, "event")
     fault = fault_of(envelope, _ENVELOPE)
     if fault:
         raise VerificationError("event-malformed", f"event's envelope: {fault}")
-    body: Mapping[str, object] = envelope["body"]  # type: ignore[assignment]  # the envelope's schema says dict
-    kind = str(envelope["kind"])
+    kind, body, clock = envelope["kind"], envelope["body"], envelope["clk"]
     if kind in KINDS:
         fault = _fault_of_body(kind, body)
         if fault:
             raise VerificationError("event-malformed", f"event {kind}: {fault}")
-    number = envelope.get("round")
-    clock: Mapping[str, object] = envelope["clk"]  # type: ignore[assignment]  # as above
+    actor = _actor_of(envelope["actor"])
+    assert actor is not None  # the envelope's schema asked
     return Event(
-        log=str(envelope["log"]),
-        seq=int(str(envelope["seq"])),
+        log=envelope["log"],
+        seq=envelope["seq"],
         kind=kind,
-        utc_us=parse_utc(str(envelope["t"])),
-        mono_us=int(str(envelope["mono_us"])),
-        boot=str(envelope["boot"]),
-        job=str(envelope.get("job", "")),
-        round=number if isinstance(number, int) else None,
+        utc_us=parse_utc(envelope["t"]),
+        mono_us=envelope["mono_us"],
+        boot=envelope["boot"],
+        job=envelope.get("job", ""),
+        round=envelope.get("round"),
         body=body,
         encoded=encoded,
-        purpose=str(envelope["purpose"]),
-        actor=Actor(**envelope["actor"]),  # type: ignore[arg-type]  # the envelope's schema says four strings
-        clock_source=str(clock["src"]),
-        clock_error_us=int(str(clock["err_us"])),
+        purpose=envelope["purpose"],
+        actor=actor,
+        clock_source=clock["src"],
+        clock_error_us=clock["err_us"],
     )
 
 
