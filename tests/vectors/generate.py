@@ -20,6 +20,7 @@ from privacy.secagg.member import Member
 from privacy.secagg.standing import MemberRules
 from privacy.wire import decode_packet
 from tests.privacy.table import Bench, allow_nothing, bench, identity_of, names_of, parts_of, seeded_bytes
+from tests.vectors.witness import witnessing
 
 __all__ = ["FOLDER", "documents", "write"]
 
@@ -183,7 +184,7 @@ def documents() -> dict[str, str]:
     """Return the text of every vector file, by name."""
     made = {
         "digest": digests(), "binding": bindings(), "keys": derivations(), "mask": streams(), "shamir": sharings(),
-        "round": played(4, 0), "dropout": played(7, 2),
+        "round": played(4, 0), "dropout": played(7, 2), "witness": witnessing(),
     }  # fmt: skip
     return {f"{name}.json": json.dumps(content, indent=1, ensure_ascii=True) + "\n" for name, content in made.items()}
 

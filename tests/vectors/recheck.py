@@ -4,9 +4,11 @@ Standard library and `cryptography` only, written from the protocol's text: a se
 Prints one line a file, and ends with 1 and the places that differ if anything does.
 """
 
+import base64
 import hashlib
 import hmac
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -301,8 +303,94 @@ def _verifies(public: Ed25519PublicKey, signature: bytes, message: bytes) -> boo
     return True
 
 
+# -- witnesses ---------------------------------------------------------------------------------------------------------
+
+
+def tree_root(size: int) -> bytes:
+    """Return the root over the leaves "0", "1", ... (RFC 6962, 2.1)."""
+    return subtree(0, size) if size else hashlib.sha256(b"").digest()
+
+
+def subtree(start: int, end: int) -> bytes:
+    if end - start == 1:
+        return hashlib.sha256(b"\0" + str(start).encode()).digest()
+    half = 1 << (end - start - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + subtree(start, start + half) + subtree(start + half, end)).digest()
+
+
+def subproof(old: int, start: int, end: int, whole: bool) -> list[bytes]:
+    """Return the consistency proof (RFC 6962, 2.1.2)."""
+    if old == end - start:
+        return [] if whole else [subtree(start, end)]
+    half = 1 << (end - start - 1).bit_length() - 1
+    if old <= half:
+        return [*subproof(old, start, start + half, whole), subtree(start + half, end)]
+    return [*subproof(old - half, start + half, end, False), subtree(start, start + half)]
+
+
+def vkey(text: str, kind: int) -> tuple[str, bytes, Ed25519PublicKey]:
+    name, key_id, material = text.split("+", 2)
+    raw = base64.b64decode(material, validate=True)
+    assert raw[0] == kind and hashlib.sha256(name.encode() + b"\n" + raw).hexdigest()[:8] == key_id
+    return name, x(key_id), Ed25519PublicKey.from_public_bytes(raw[1:])
+
+
+def holds(line: str, text: str, key: tuple[str, bytes, Ed25519PublicKey], timed: bool) -> bool:
+    dash, name, material = line.removesuffix("\n").split(" ")
+    raw = base64.b64decode(material, validate=True)
+    if (dash, name, raw[:4]) != ("—", key[0], key[1]) or not line.endswith("\n"):
+        return False
+    time, signature = (raw[4:12], raw[12:]) if timed else (b"", raw[4:])
+    header = f"cosignature/v1\ntime {int.from_bytes(time, 'big')}\n" if timed else ""
+    try:
+        key[2].verify(signature, (header + text).encode())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def answer(body: str, held: tuple[int, bytes], log: tuple[str, bytes, Ed25519PublicKey]) -> tuple[int, int, str]:
+    """Return status, size and checkpoint text, by C2SP tlog-witness; whoever is consistent has our leaves."""
+    number, hash_line = r"(0|[1-9]\d*)", r"[A-Za-z0-9+/]{43}="
+    if not re.fullmatch(rf"old {number}\n({hash_line}\n)*\n[^\n]+\n{number}\n{hash_line}\n\n(— .*\n)+", body):
+        return 400, 0, ""
+    head, note, lines = body.split("\n\n")
+    (old, *proof), (origin, size_text, root_text) = head.split("\n"), note.split("\n")
+    old_size, size, root, text = int(old[4:]), int(size_text), base64.b64decode(root_text), note + "\n"
+    wanted = subproof(old_size, 0, size, True) if 0 < old_size <= size else []
+    if origin != log[0]:
+        return 404, size, text
+    if not any(holds(line + "\n", text, log, False) for line in lines.splitlines()):
+        return 403, size, text
+    if old_size > size or old_size != held[0] or (size == held[0] and root != held[1]):
+        return 400 if old_size > size else 409, size, text
+    same = root == tree_root(size) and [base64.b64decode(each) for each in proof] == wanted
+    return 200 if same else 422, size, text
+
+
+def check_witness(v: Vector) -> None:
+    key, log = vkey(v["witness"]["vkey"], 4), vkey(v["log"]["vkey"], 1)
+    secret = Ed25519PrivateKey.from_private_bytes(x(v["witness"]["seed"]))
+    assert v["witness"]["name"] == key[0]
+    assert secret.public_key().public_bytes_raw() == key[2].public_bytes_raw()
+    for case in v["cosignatures"]:
+        assert holds(case["line"], case["text"], key, True), case
+    for case in v["bad_cosignatures"]:
+        assert not holds(case["line"], case["text"], key, True), case
+    held = (0, tree_root(0))
+    for case in v["conversation"]:
+        status, size, text = answer(case["request"], held, log)
+        assert status == case["status"], case
+        told = f"{held[0]}\n" if status == 409 else ""
+        assert holds(case["answer"], text, key, True) if status == 200 else case["answer"] == told, case
+        held = (size, tree_root(size)) if status == 200 else held
+    for body in v["bad_requests"]:
+        assert answer(body, held, log)[0] == 400, body
+
+
 CHECKS = {"digest": check_digest, "binding": check_binding, "keys": check_keys, "mask": check_mask,
-          "shamir": check_shamir, "round": check_round, "dropout": check_round}  # fmt: skip
+          "shamir": check_shamir, "round": check_round, "dropout": check_round,
+          "witness": check_witness}  # fmt: skip
 
 
 def main(folder: Path) -> int:

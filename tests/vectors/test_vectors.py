@@ -37,7 +37,7 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_second_implementation_computes_them() -> None:
     done = run(FOLDER)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("as computed") == 7
+    assert done.stdout.count("as computed") == 8
 
 
 def test_it_uses_none_of_our_code() -> None:
@@ -94,7 +94,7 @@ def test_every_changed_value_of_a_round_is_found(name: str) -> None:
             recheck.check_round(changed(document, path))
 
 
-@pytest.mark.parametrize("name", ["digest", "binding", "keys", "mask", "shamir"])
+@pytest.mark.parametrize("name", ["digest", "binding", "keys", "mask", "shamir", "witness"])
 def test_every_changed_value_of_a_piece_is_found(name: str) -> None:
     document = json.loads((FOLDER / f"{name}.json").read_text(encoding="ascii"))
     check = recheck.CHECKS[name]
@@ -107,7 +107,7 @@ def test_every_changed_value_of_a_piece_is_found(name: str) -> None:
 
 def test_a_bad_vector_that_would_hold_is_found() -> None:
     for name, good, bad in (("digest", "good", "bad"), ("mask", "good", "bad"), ("binding", "good", "bad"),
-                            ("keys", "box", "bad_box")):  # fmt: skip
+                            ("keys", "box", "bad_box"), ("witness", "cosignatures", "bad_cosignatures")):  # fmt: skip
         document = json.loads((FOLDER / f"{name}.json").read_text(encoding="ascii"))
         with pytest.raises(FOUND):
             recheck.CHECKS[name]({**document, bad: [*document[bad], document[good][0]]})
