@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Stack, Status, Table, Value
+from audit.report_details import detail_of
 from audit.report_drawing import Columns
 from audit.report_egress import is_block
 from audit.report_integrity import step_status
 from audit.report_jobs import names_in
 from audit.report_read import Account, Scene, count_of, text_of
 from audit.report_say import Say, counted, same
-from audit.report_texts import STEP_WORDS, Words, detail_of, nothing_recorded, step_name
+from audit.report_texts import STEP_WORDS, Words, nothing_recorded, step_name
 from audit.secagg import Violation
 from privacy.log.record import Event
 from privacy.log.verify import Step
@@ -94,7 +95,7 @@ class Protection:
         ]
         if checks:
             tables.append(Table(Words.rules, [Words.step, Words.result, Words.detail], checks, len(checks)))
-        wrong = [(STEP_WORDS[each.status], Value(each.where), Value(each.detail)) for each in grave]
+        wrong = [(STEP_WORDS[each.status], Value(each.where), detail_of(each.detail)) for each in grave]
         if wrong:
             columns = [Words.result, Words.where, Words.detail]
             tables.append(Table(Words.broken_rule, columns, wrong[: self.per_log], len(wrong)))
@@ -151,6 +152,7 @@ class Cohort:
     dropped: Kept = field(init=False)
     below: Kept = field(init=False)
     sums: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    lossy: set[tuple[str, int, int]] = field(default_factory=set)
     smallest: tuple[int, Row] | None = None
 
     def __post_init__(self) -> None:
@@ -168,7 +170,10 @@ class Cohort:
             if place not in self.sums:
                 self.opened[bits.count("1")] += 1
             self.sums[place] = min(bits.count("1"), self.sums.get(place, len(bits)))
-            self._note(account, event, bits, text_of(event, "dropouts"))
+            dropouts = text_of(event, "dropouts")
+            if "1" in dropouts:
+                self.lossy.add(place)
+            self._note(account, event, bits, dropouts)
         elif event.body.get("payload_kind") == _CONSENT and "cohort" in event.body:
             bits = text_of(event, "cohort")
             self.voted[bits.count("1")] += 1
@@ -220,8 +225,9 @@ class Cohort:
             + (f"低于作业下限的记录 {below:,} 条。" if below else "均不低于作业约定的下限。"),
         )
         drops = Say(
-            f"{counted(self.dropped.total, 'record')} of an opened sum that a bank of the cohort is missing from.",
-            f"有 {self.dropped.total:,} 条聚合记录显示有机构中途退出。",
+            f"A bank of the cohort dropped out of {counted(len(self.lossy), 'opened sum')} "
+            f"({counted(self.dropped.total, 'record')}).",
+            f"有机构中途退出的聚合 {len(self.lossy):,} 次（记录 {self.dropped.total:,} 条）。",
         )
         votes = Say(
             "These are the cohorts the banks voted to open; this log has no record of the opened sums themselves.",

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from audit.report_answer import Answer, Cell, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
+from audit.report_details import detail_of
 from audit.report_drawing import Bars, Mark, Span, Timeline
 from audit.report_read import Account, Scene, count_of, text_of
 from audit.report_say import Say, counted, same, shown
-from audit.report_texts import STEP_MARKS, STEP_WORDS, Words, detail_of, step_name
+from audit.report_texts import STEP_MARKS, STEP_WORDS, Words, step_name
 from privacy.log.record import Event
 from privacy.log.verify import Step
 

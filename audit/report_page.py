@@ -149,7 +149,7 @@ class _Writer:
         accounts = self.page.scene.accounts
         unread, unknown = sum(each.unread for each in accounts), sum(each.unknown for each in accounts)
         if unread:
-            yield Say(f"{unread:,} records could not be read.", f"有 {unread:,} 条记录无法读取。")
+            yield Say(f"{counted(unread, 'record')} could not be read.", f"有 {unread:,} 条记录无法读取。")
         if unknown:
             yield Say(
                 f"{unknown:,} records are of kinds that this version does not know; no answer looks at them.",

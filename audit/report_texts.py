@@ -1,10 +1,7 @@
 """Labels of the auditor's report in English and Chinese: heads of columns, captions, judgements.
 
-Only labels stand here; whole sentences stand where they are said, in both languages side by side. What verification and
-comparison say in English is rendered in Chinese by its form; a form that is not known is shown as it is.
+Only labels stand here; whole sentences stand where they are said, in both languages side by side.
 """
-
-import re
 
 from audit.report_say import Say, same
 
@@ -16,8 +13,8 @@ __all__ = [
     "STEP_NAMES",
     "STEP_WORDS",
     "Words",
-    "detail_of",
     "nothing_recorded",
+    "step_name",
 ]
 
 
@@ -307,54 +304,6 @@ STEP_WORDS = {
 
 STEP_MARKS = {"passed": "✓", "skipped": "–", "flagged": "!", "incomplete": "…", "failed": "✗", "rolled-back": "✗"}
 
-_DETAILS = (
-    (r"(\d+) checked", r"已核 \1 项"),
-    (r"(\d+) checked, (\d+) of unknown keys ignored", r"已核 \1 项，忽略未知密钥 \2 项"),
-    (r"the logs hold nothing of this kind", "日志中没有此类内容"),
-    (r"(\d+) witnesses cosigned all (\d+) records; the policy asks for none", r"\1 个见证方已对全部 \2 条记录签名"),
-    (r"the source holds no stored hashes", "来源不含存储哈希"),
-    (r"the source holds no receipts", "来源不含回执"),
-    (
-        r"(\d+) receipts fit the log; no key to check their signatures with",
-        r"\1 份回执与日志相符；未提供公钥，签名未验",
-    ),
-    (r"no head of this log is known from elsewhere", "未从他方获知本日志的树头"),
-    (r"no policy was given that names the log's witnesses", "未提供载明见证方的策略"),
-    (r"the source holds no cosignature of a known witness", "来源不含已知见证方的签名"),
-    (
-        r"the last (\d+) of (\d+) records stand under no checkpoint and prove nothing",
-        r"末尾 \1 条（共 \2 条）没有检查点，不具证明力",
-    ),
-    (
-        r"(\d+) witnesses cosigned all (\d+) records; the policy asks for (\d+) of (\d+) witnesses",
-        r"\1 个见证方已对全部 \2 条记录签名；策略要求 \4 个中的 \3 个",
-    ),
-    (
-        r"pending: the last (\d+) of (\d+) records are not cosigned by (\d+) of (\d+) witnesses",
-        r"待见证：末尾 \1 条（共 \2 条）尚未获 \4 个见证方中 \3 个的签名",
-    ),
-    (
-        r"checkpoint at (\d+) shows another root: a record up to there was changed",
-        r"检查点 \1 的树根不符：此前有记录被改动",
-    ),
-    (
-        r"the log once had (\d+) records and shows (\d+): records were taken away",
-        r"日志曾有 \1 条记录，现仅 \2 条：有记录被移除",
-    ),
-    (r"a stored hash of record (\d+) is not the hash of the record", r"记录 \1 的存储哈希与记录不符"),
-    (
-        r"more hashes are stored than the records have: records were taken away",
-        "存储哈希多于记录数：有记录被移除",
-    ),
-    (
-        r"the wall clock went back before record (\d+); order is the sequence's",
-        r"记录 \1 之前系统时钟回拨；先后以序号为准",
-    ),
-    (r"record (\d+) says it is number (\d+)", r"记录 \1 自称序号 \2"),
-    (r"(.+) knows (\d+) records, the log shows (\d+)", r"\1 所知为 \2 条，日志仅有 \3 条"),
-    (r"(.+) knows another history of the first (\d+) records", r"\1 所知前 \2 条记录的历史与此不同"),
-)
-
 
 def step_name(number: int, name: str) -> Say:
     """Return a step of verification or a rule with its number; one without a Chinese name keeps its own."""
@@ -369,12 +318,3 @@ def nothing_recorded(*kinds: str) -> Say:
         f"No record of this kind ({names}) stands in the given logs.",
         f"所提供的日志中没有此类记录（{names}）。",
     )
-
-
-def detail_of(text: str) -> Say:
-    """Return what a step of verification found, in Chinese too where its form is known."""
-    for pattern, chinese in _DETAILS:
-        found = re.fullmatch(pattern, text)
-        if found:
-            return Say(text, found.expand(chinese))
-    return Say(text, text)

@@ -8,10 +8,12 @@ import pytest
 
 from audit.cli import main
 from audit.report import FEWEST_ROWS, ROWS
-from audit.report_say import LANGUAGES, Language
+from audit.report_details import detail_of
+from audit.report_say import LANGUAGES, Language, Say
 from tests.audit.conftest import Exchange
 from tests.audit.logs import disarmed, named_store
 from tests.audit.report_stories import ReadPage, Story, alarm, decided, made_page, sent
+from tests.audit.test_secagg import Bank, honest
 from tests.privacy.logs import HandClock, ingress
 
 Lines = pytest.CaptureFixture[str]
@@ -185,3 +187,81 @@ def test_a_page_is_never_overwritten(exchange: Exchange, tmp_path: Path, capsys:
     assert main(["report", str(exchange.node), "--out", str(tmp_path / "r.html")]) == 2
     assert (tmp_path / "r.html").read_text() == "mine"
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.fixture
+def banks(tmp_path: Path) -> Callable[[list[Bank]], list[Path]]:
+    """Write banks' logs and the lists beside them."""
+
+    def write(told: list[Bank]) -> list[Path]:
+        for bank in told:
+            store = named_store(tmp_path / bank.name, bank.name, HandClock())
+            store.append(bank.entries)
+            store.close()
+            (tmp_path / bank.name / "rounds").mkdir()
+            lines = b"".join(line + b"\n" for _, line in bank.lines())
+            (tmp_path / bank.name / "rounds" / "job-1.jsonl").write_bytes(lines)
+        return [tmp_path / bank.name for bank in told]
+
+    return write
+
+
+def test_rules_about_masks_hold_over_all_banks(banks: Callable[[list[Bank]], list[Path]], tmp_path: Path) -> None:
+    pages = read(made_page(tmp_path / "r.html", *banks(honest())))
+    question = pages["en"].questions[10]
+    assert question.status == "clear"
+    assert "Over 4 bank logs, no member's self-seed shares reach the threshold" in question.sentences[1]
+    assert {row[1] for row in question.tables["Rules about masks, over the banks' logs"]} == {"passed"}
+    assert pages["en"].questions[11].sentences[0] == "3 banks, over 2 opened sums; none below the job's floor."
+    assert pages["zh"].questions[11].sentences[1] == "有机构中途退出的聚合 1 次（记录 3 条）。"
+
+
+def test_a_mask_that_could_come_off_is_named(banks: Callable[[list[Bank]], list[Path]], tmp_path: Path) -> None:
+    told = honest()
+    for bank in told[1:]:
+        bank.give("consent", 3, ("bank-a",), ())
+    told[0].give("reveal", 3, (), ("bank-a",))
+    pages = read(made_page(tmp_path / "r.html", *banks(told), code=1))
+    assert pages["en"].questions[10].status == pages["zh"].questions[10].status == "attention"
+    (row,) = pages["en"].questions[10].tables["Where a rule about masks is broken"]
+    assert row[2] == "3 shares of bank-a's self seed (t = 3) and 1 pair seeds left: its mask is off"
+    (row,) = pages["zh"].questions[10].tables["违反掩码规则之处"]
+    assert row[2] == "bank-a 的自掩码份额已给出 3 份（门限 3），成对种子 1 个：其掩码可被解除"
+
+
+def test_a_part_without_a_mask_is_listed(banks: Callable[[list[Bank]], list[Path]], tmp_path: Path) -> None:
+    told = honest()
+    told[1].message("upload", 3, protection="none")
+    pages = read(made_page(tmp_path / "r.html", *banks(told), code=1))
+    assert pages["en"].questions[10].sentences[0].startswith("1 payload left without a mask")
+    (row,) = pages["zh"].questions[10].tables["未加掩码即外发的报文"]
+    assert row[:1] == ["bank-b"] and row[3:5] == ["secagg.upload", "none"]
+
+
+def test_records_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.tell(decided("job-1"), sent("job-1", "m-1", 100))
+    story.close()
+    disarmed(story.bank / "log.db", "UPDATE event SET event = x'00' WHERE seq = 2")
+    page = made_page(tmp_path / "r.html", story.bank, code=1)
+    assert "1 record could not be read." in page and "有 1 条记录无法读取。" in page
+
+
+@pytest.mark.parametrize(
+    ("line", "chinese"),
+    [
+        ("7 checked", "已核 7 项"),
+        ("bank-a: record 3: a part left without a mask", "bank-a: record 3：有分量未加掩码即外发"),
+        (
+            "bank-a: job j, epoch 1, position 2: the lists beside the log are missing, and 3 more",
+            "bank-a: 作业 j、第 1 轮期、环节 2：日志附属清单缺失（另有 3 处）",
+        ),
+        (
+            "4 witnesses cosigned all 9 records; the policy asks for 3 of 4 witnesses",
+            "4 个见证方已对全部 9 条记录签名；策略要求 4 个中的 3 个",
+        ),
+        ("something new: that nobody foresaw", "something new: that nobody foresaw"),
+    ],
+)
+def test_findings_are_rendered_by_their_form(line: str, chinese: str) -> None:
+    assert detail_of(line) == Say(line, chinese)
