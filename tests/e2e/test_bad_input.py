@@ -1,6 +1,7 @@
 """What users get wrong, tried on the real commands: one clear line on standard error, the right code, no traceback."""
 
 import json
+import shutil
 import os
 import socket
 from collections.abc import Callable
@@ -135,8 +136,13 @@ def other_key(bank: Bank) -> None:
 def twins(bank: Bank) -> None:
     path = bank.folder / "members.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    document["members"]["beta"] = document["members"]["delta"]
+    document["members"]["beta"]["identity"] = document["members"]["delta"]["identity"]
     path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def state_as_file(bank: Bank) -> None:
+    shutil.rmtree(bank.folder / "state", ignore_errors=True)
+    (bank.folder / "state").write_text("x")
 
 
 NODES: list[tuple[str, Callable[[Bank], object], str]] = [
@@ -155,7 +161,7 @@ NODES: list[tuple[str, Callable[[Bank], object], str]] = [
     ("certificate of another authority", foreign, "not issued by the authority"),
     ("two institutions of one name", edit("members.json", '"beta"', '"delta"'), "'delta' stands twice"),
     ("two institutions of one identity", twins, "two institutions have one identity"),
-    ("state is a file", lambda bank: (bank.folder / "state").write_text("x"), "cannot be used as state folder"),
+    ("state is a file", state_as_file, "cannot be used as state folder"),
     ("a link to itself", edit("node.toml", "ca.pem", "loop.pem"), "loop.pem"),
 ]
 
