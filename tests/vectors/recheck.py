@@ -303,11 +303,7 @@ def _verifies(public: Ed25519PublicKey, signature: bytes, message: bytes) -> boo
     return True
 
 
-# -- witnesses ---------------------------------------------------------------------------------------------------------
-
-
 def tree_root(size: int) -> bytes:
-    """Return the root over the leaves "0", "1", ... (RFC 6962, 2.1)."""
     return subtree(0, size) if size else hashlib.sha256(b"").digest()
 
 
@@ -319,7 +315,6 @@ def subtree(start: int, end: int) -> bytes:
 
 
 def subproof(old: int, start: int, end: int, whole: bool) -> list[bytes]:
-    """Return the consistency proof (RFC 6962, 2.1.2)."""
     if old == end - start:
         return [] if whole else [subtree(start, end)]
     half = 1 << (end - start - 1).bit_length() - 1
@@ -338,15 +333,12 @@ def vkey(text: str, kind: int) -> tuple[str, bytes, Ed25519PublicKey]:
 def holds(line: str, text: str, key: tuple[str, bytes, Ed25519PublicKey], timed: bool) -> bool:
     dash, name, material = line.removesuffix("\n").split(" ")
     raw = base64.b64decode(material, validate=True)
-    if (dash, name, raw[:4]) != ("—", key[0], key[1]) or not line.endswith("\n"):
-        return False
-    time, signature = (raw[4:12], raw[12:]) if timed else (b"", raw[4:])
-    header = f"cosignature/v1\ntime {int.from_bytes(time, 'big')}\n" if timed else ""
+    header = f"cosignature/v1\ntime {int.from_bytes(raw[4:12], 'big')}\n" if timed else ""
     try:
-        key[2].verify(signature, (header + text).encode())
+        key[2].verify(raw[12 if timed else 4 :], (header + text).encode())
     except InvalidSignature:
         return False
-    return True
+    return (dash, name, raw[:4]) == ("—", key[0], key[1]) and line.endswith("\n")
 
 
 def answer(body: str, held: tuple[int, bytes], log: tuple[str, bytes, Ed25519PublicKey]) -> tuple[int, int, str]:
@@ -370,9 +362,8 @@ def answer(body: str, held: tuple[int, bytes], log: tuple[str, bytes, Ed25519Pub
 
 def check_witness(v: Vector) -> None:
     key, log = vkey(v["witness"]["vkey"], 4), vkey(v["log"]["vkey"], 1)
-    secret = Ed25519PrivateKey.from_private_bytes(x(v["witness"]["seed"]))
-    assert v["witness"]["name"] == key[0]
-    assert secret.public_key().public_bytes_raw() == key[2].public_bytes_raw()
+    public = Ed25519PrivateKey.from_private_bytes(x(v["witness"]["seed"])).public_key().public_bytes_raw()
+    assert (v["witness"]["name"], public) == (key[0], key[2].public_bytes_raw())
     for case in v["cosignatures"]:
         assert holds(case["line"], case["text"], key, True), case
     for case in v["bad_cosignatures"]:
