@@ -1,8 +1,8 @@
 """What users get wrong, tried on the real commands: one clear line on standard error, the right code, no traceback."""
 
 import json
-import shutil
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
