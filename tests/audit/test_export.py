@@ -91,6 +91,12 @@ def test_a_tile_too_many_is_found(exports: Path, capsys: Lines) -> None:
     assert code == 1 and "belongs to no tree of this size" in out
 
 
+def test_a_file_beside_the_tiles_that_no_manifest_names_is_found(exports: Path, capsys: Lines) -> None:
+    (exports / "tiles" / "note.txt").write_text("trust me")
+    code, out = verify(capsys, exports / "tiles")
+    assert code == 1 and "is not in the manifest" in out
+
+
 def test_an_uncovered_tail_is_left_out_of_tiles(exchange: Exchange, capsys: Lines) -> None:
     disarmed(exchange.node / "log.db", "DELETE FROM checkpoint WHERE size = (SELECT max(size) FROM checkpoint)")
     assert export(capsys, "tiles", exchange.node, exchange.root / "t")[0] == 0
