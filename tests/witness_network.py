@@ -6,7 +6,7 @@ test says per message what becomes of it: carried, dropped, changed. `changes` i
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from privacy.log.record import Actor, Author
 from privacy.log.verify import LogSource, Report, verify_log
 from tests.privacy.logs import HandClock, egress
 from tests.privacy.table import identity_of, names_of
+from tests.virtual_time import run_virtual
 
-__all__ = ["BankSide", "WitnessNetwork", "opened_log"]
+__all__ = ["BankSide", "WitnessNetwork", "job", "opened_log", "play"]
 
 WHEN = 1_790_000_000
 Change = Callable[[str, str, bytes], bytes | None]
@@ -225,3 +226,27 @@ def taking(network: WitnessNetwork, sender: str, receiver: str, message: bytes) 
     if receiver == COORDINATOR:
         return lambda: network.relay.take(sender, message)
     return lambda: network.banks[receiver].cosigning.take(message)
+
+
+def play(folder: Path, script: Callable[[WitnessNetwork], Awaitable[None]], count: int = 4) -> None:
+    """Run a script over an open network of so many banks."""
+
+    async def test() -> None:
+        network = WitnessNetwork(folder, count)
+        network.open()
+        await script(network)
+        await network.close()
+
+    run_virtual(test())
+
+
+async def job(network: WitnessNetwork) -> None:
+    """Let everybody's log grow, as a job does, and come to rest."""
+    for bank in network.banks.values():
+        bank.grow(5)
+        bank.gate.departed.set()
+    await asyncio.sleep(0.1)
+    for bank in network.banks.values():
+        bank.cosigning.settle()
+    network.relay.settle()
+    await asyncio.sleep(5)

@@ -375,8 +375,7 @@ def check_witness(v: Vector) -> None:
         told = f"{held[0]}\n" if status == 409 else ""
         assert holds(case["answer"], text, key, True) if status == 200 else case["answer"] == told, case
         held = (size, tree_root(size)) if status == 200 else held
-    for body in v["bad_requests"]:
-        assert answer(body, held, log)[0] == 400, body
+    assert {answer(body, held, log)[0] for body in v["bad_requests"]} == {400}
 
 
 CHECKS = {"digest": check_digest, "binding": check_binding, "keys": check_keys, "mask": check_mask,
