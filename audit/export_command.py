@@ -9,6 +9,7 @@ A file gets a manifest beside it, a directory one inside. What is written is wha
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,7 +74,12 @@ def _run(options: argparse.Namespace) -> int:
             claim = _write(options.format, log, chosen, options.out)
             files = write_manifest(options.out, claim, seed)
         except OSError as error:
+            if not isinstance(error, FileExistsError):
+                _discard(options.out)
             raise InputError("output", f"{options.out}: cannot be written ({error.strerror})") from error
+        except BaseException:
+            _discard(options.out)
+            raise
     _tell(options, claim, files, signed=seed is not None)
     return VALID
 
@@ -111,6 +117,15 @@ def _csv(log: OpenLog, chosen: _Range, out: Path, _: int) -> int:
 def _html(log: OpenLog, chosen: _Range, out: Path, size: int) -> int:
     last = size - 1 if chosen.last is None else min(chosen.last, size - 1)
     return write_page(log, out, chosen.first, last)
+
+
+def _discard(out: Path) -> None:
+    """Take away what was written of an export that failed: half of one looks like one."""
+    manifest_of(out).unlink(missing_ok=True)
+    if out.is_dir():
+        shutil.rmtree(out)
+    else:
+        out.unlink(missing_ok=True)
 
 
 def _head(log: OpenLog) -> tuple[int, str]:

@@ -110,6 +110,18 @@ def test_tiles_of_a_changed_log_are_refused(exchange: Exchange, capsys: Lines) -
     assert code == 1 and "signed root" in told and not (exchange.root / "t").exists()
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv", "html", "tiles"])
+def test_half_an_export_is_none(exchange: Exchange, capsys: Lines, form: str) -> None:
+    disarmed(exchange.node / "log.db", "UPDATE event SET event = x'ff22' WHERE seq = (SELECT max(seq) FROM event)")
+    before = sorted(exchange.root.iterdir())
+    out = exchange.root / "out"
+    code, told = export(capsys, form, exchange.node, out)
+    if form == "html":
+        assert code == 0 and "not valid 未通过" in out.read_text("utf-8")
+    else:
+        assert code == 1 and told.count("\n") == 1 and sorted(exchange.root.iterdir()) == before
+
+
 def test_manifests_can_be_signed(exchange: Exchange, capsys: Lines) -> None:
     key, out = exchange.root / "key", exchange.root / "a.jsonl"
     key.write_text(SEED + "\n")
