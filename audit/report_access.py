@@ -129,7 +129,7 @@ class Administration:
         """Answer question 16."""
         checks, changes = self.checks.total, self.changes.total
         if not checks + changes:
-            yield Answer(16, "none", (nothing_recorded("access.checked", "key.rotated", "member.changed"),))
+            yield Answer(16, "none", (nothing_recorded("access.checked: admin", "key.rotated", "member.changed"),))
             return
         members, keys = self.counts["member.changed"], self.counts["key.rotated"]
         first = Say(

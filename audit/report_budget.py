@@ -87,7 +87,7 @@ class Budget:
         if self.spent or self.alarms.total:
             yield self._limits()
         else:
-            yield Answer(5, "none", (nothing_recorded("dp.spend", "alarm.raised"), *self._exact()))
+            yield Answer(5, "none", (nothing_recorded("dp.spend", "alarm.raised: budget"), *self._exact()))
 
     def _exact(self) -> tuple[Say, ...]:
         exact = self.exact - self.noisy

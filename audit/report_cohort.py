@@ -72,7 +72,7 @@ class Protection:
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer question 10."""
         if not self.groups:
-            yield Answer(10, "none", (nothing_recorded("egress.authorised"),))
+            yield Answer(10, "none", (nothing_recorded("egress.authorised: payload"),))
             return
         steps, violations = scene.masks
         grave = [each for each in violations if each.status == "failed"]

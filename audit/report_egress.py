@@ -25,6 +25,7 @@ __all__ = ["Approval", "Delivery", "Egress", "is_block"]
 MOST_DAYS = 42
 MOST_SERIES = 6
 EVERYONE = "*"
+PAYLOADS = "egress.authorised: payload"
 _REFUSAL_ANSWERS = {"secagg.decline"}
 
 
@@ -216,7 +217,7 @@ class Approval:
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer question 2."""
         if not self.checked:
-            yield Answer(2, "none", (nothing_recorded("egress.authorised"),))
+            yield Answer(2, "none", (nothing_recorded(PAYLOADS),))
             return
         orphans, checked = self.orphans.total, self.checked
         if orphans:
@@ -310,7 +311,7 @@ class Delivery:
         elif any(status == "sent" for _, status in self.statuses):
             yield self._one_sided(scene)
         else:
-            yield Answer(3, "none", (nothing_recorded("egress.authorised"),))
+            yield Answer(3, "none", (nothing_recorded(PAYLOADS),))
 
     def _one_sided(self, scene: Scene) -> Answer:
         sent = sum(self.statuses[account.number, "sent"] for account in scene.banks)

@@ -21,6 +21,7 @@ __all__ = ["Assessments", "Decisions", "Models", "names_in"]
 
 MOST_DRAWN = 6
 MOST_NAMES = 6
+_FLOOR = 5
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -39,8 +40,9 @@ class Decisions:
     """Question 6: every decision about a job, and who took it in what role."""
 
     per_log: int
-    kinds: frozenset[str] = frozenset({"job.decided"})
+    kinds: frozenset[str] = frozenset({"job.decided", "dp.spend"})
     kept: Kept = field(init=False)
+    noisy: set[str] = field(default_factory=set)
     refused: int = 0
     unsigned: int = 0
 
@@ -48,7 +50,10 @@ class Decisions:
         self.kept = Kept(self.per_log)
 
     def take(self, account: Account, event: Event) -> None:
-        """Add one decision."""
+        """Add one decision, or note that a job spent privacy."""
+        if event.kind == "dp.spend":
+            self.noisy.add(event.job)
+            return
         accepted, approvers = event.body["decision"] == "accepted", names_in(event, "approvers")
         self.refused += not accepted
         self.unsigned += accepted and not approvers
@@ -68,7 +73,7 @@ class Decisions:
             Stack((verdict, Value(text_of(event, "reason")))),
             Stack((*(Value(name) for name in approvers[:MOST_NAMES]), *more, by)),
             Stack(tuple(digests)),
-            Stack((Value(str(event.body["min_cohort"])), Value(plan) if plan else Words.exact)),
+            Stack((Value(str(event.body["min_cohort"])), Value(plan) if plan else Words.no_noise)),
             Proof(account.number, event.seq, event.seq),
         )
         self.kept.add(account.number, row)
@@ -91,8 +96,18 @@ class Decisions:
             "批准人以本行软件所知为准；“permit”指本行自行制定的许可规则文件。记录中不含个人签名。",
         )
         columns = [Words.time, Words.job_purpose, Words.decision, Words.approved_by, Words.spec_code, Words.floor_noise]
-        table = Table(Words.decisions, columns, self.kept.rows, total, "job.decided")
+        rows = [self._with_noise(row) for row in self.kept.rows]
+        table = Table(Words.decisions, columns, rows, total, "job.decided")
         yield Answer(6, "attention" if self.unsigned else "listed", (first, limit), (table,))
+
+    def _with_noise(self, row: Row) -> Row:
+        """Point to the spending of a job whose decision names no plan of noise."""
+        job, floor = row[1], row[_FLOOR]
+        assert isinstance(job, Stack) and isinstance(floor, Stack)  # `take` made the row
+        name = job.parts[0]
+        if isinstance(name, Value) and name.text in self.noisy and floor.parts[1] == Words.no_noise:
+            floor = Stack((floor.parts[0], Words.see_spending))
+        return (*row[:_FLOOR], floor, *row[_FLOOR + 1 :])
 
 
 @dataclass(slots=True)
@@ -211,7 +226,15 @@ class Models:
             "jobs are recorded in the given logs.",
             f"已发布模型 {total:,} 个，来源作业 {len(jobs):,} 项；其中 {known:,} 项的数据集可在所提供的日志中查到。",
         )
-        columns = [Words.time, Words.model, Words.jobs, Words.metrics, Words.validation, Words.approvers, Words.quorum]
+        columns = [
+            Words.time,
+            Words.model,
+            Words.jobs,
+            Words.metrics,
+            Words.validation,
+            Words.approvers,
+            Words.quorum_size,
+        ]
         rows: list[Row] = [
             (Value(job), self._digests(self.codes.get(job, set())), _stack(sorted(self.datasets.get(job, set()))[:12]))
             for job in sorted(jobs)

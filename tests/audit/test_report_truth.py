@@ -279,9 +279,9 @@ ROWS: list[tuple[int, tuple[str, str], list[str], list[str]]] = [
         6, ("Decisions about jobs", "作业决定"),
         ["bank-a", "2026-09-21 14:13:20", "job-2 marketing",
          "refused the permit does not allow the purpose 'marketing'",
-         "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 none: exact sums"],
+         "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 no noise recorded"],
         ["bank-a", "2026-09-21 14:13:20", "job-2 marketing", "拒绝 the permit does not allow the purpose 'marketing'",
-         "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 无（精确聚合）"],
+         "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 无噪声记录"],
     ),
     (
         11, ("Sums that a bank dropped out of", "有机构中途退出的聚合"),
