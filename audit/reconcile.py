@@ -147,8 +147,8 @@ def _walk(way: _Way, sent: dict[Name, Sent], arrived: dict[Name, Arrived], out: 
     for name, record in sent.items():
         if name not in arrived:
             young = way.latest_us - record.utc_us < IN_FLIGHT_US
-            detail = f"was recorded by the {way.sender} and never received by the {way.receiver}"
-            detail += ", within ten minutes of the end" if young else ""
+            detail = f"was recorded by the {way.sender}, and the {way.receiver} has no record of it"
+            detail += ", ten minutes or less before the end" if young else ""
             out.findings.append(_finding(way, "low" if young else "medium", "not-received", name, detail))
     return matched
 
