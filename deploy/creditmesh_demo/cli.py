@@ -78,6 +78,7 @@ def _run(options: argparse.Namespace, launched: float) -> int:
     holdout = _number("--holdout", options.holdout, (0.05, 0.9))
     seed = int(_number("--seed", options.seed, (0, 2**31 - 1), whole=True))
     kill = None if options.kill is None else _kill(options.kill)
+    bank, rows = (None, 0) if options.newcomer is None else _newcomer(options.newcomer)
     room = None if options.data is None else open_room(options.data)
     out = _output_folder(options.out)
     from creditmesh_demo.launcher import Kill, Plan, launch
@@ -89,15 +90,27 @@ def _run(options: argparse.Namespace, launched: float) -> int:
         screen.say(f"not counted because of their names: {', '.join(room.ignored)}")
     if kill and kill[0] not in room.tables:
         raise InputError("kill-member", f"--kill: {kill[0]} is not in the room; there are {', '.join(room.tables)}")
+    newcomer = None
+    if bank is not None:
+        from creditmesh_demo.newcomer import without
+
+        room, newcomer = without(room, bank, rows)
     screen.say(f"{room.name}: {len(room.tables)} institutions, recipes {', '.join(recipes)}, results in {out}")
     plan = Plan(
         room, out, recipes, holdout, seed, options.compare_pooled, Kill(*kill) if kill else None, synthetic, launched,
-        epsilon,
+        epsilon, newcomer,
     )  # fmt: skip
     try:
         return launch(plan, screen)
     finally:
         screen.rest()
+
+
+def _newcomer(given: str) -> tuple[str, int]:
+    bank, _, rows = given.rpartition(":")
+    if not bank or not rows.isascii() or not rows.isdigit() or not 20 <= int(rows) <= 2**31:
+        raise InputError("newcomer", f"--newcomer: found {given!r}, expected BANK:ROWS with 20 rows or more")
+    return bank, int(rows)
 
 
 def _drawn_room(out: Path, seed: int) -> "RoomFolder":
@@ -186,6 +199,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--epsilon", metavar="E", help=epsilon)
     pooled = "also train on all rows in one place and compare"
     parser.add_argument("--compare-pooled", action="store_true", help=pooled)
+    newcomer = (
+        "keep a lender out of the network, and show what the network is worth to it as it has more rows, up to ROWS"
+    )
+    parser.add_argument("--newcomer", metavar="BANK:ROWS", help=newcomer)
     kill = f"let a member's node end by SIGKILL at a sum of the first recipe; MOMENT: {', '.join(MOMENTS)}"
     parser.add_argument("--kill", metavar="MEMBER@ROUND[:MOMENT]", help=kill)
     return parser

@@ -17,6 +17,7 @@ from typing import IO
 from creditmesh_demo.cosigned import pending_logs
 from creditmesh_demo.folders import JobFacts, RunFolders, write_job, write_node_settings
 from creditmesh_demo.job_history import FINAL_STATES, JobHistory
+from creditmesh_demo.newcomer import Newcomer
 from creditmesh_demo.page.view import SelfCheck
 from creditmesh_demo.processes import Child, Children
 from creditmesh_demo.progress import Screen
@@ -49,7 +50,7 @@ class Kill:
 class Plan:
     """Say what to run: room and output folder, recipes in order, share held out, seed, and what to add.
 
-    epsilon: what each recipe's job may cost a record, a decimal; None for exact sums.
+    epsilon: what each recipe's job may cost a record, a decimal; None for exact sums. newcomer: a lender kept out.
     launched: monotonic seconds when the command began. synthetic: the room was drawn by the demo itself.
     """
 
@@ -63,6 +64,7 @@ class Plan:
     synthetic: bool
     launched: float
     epsilon: str | None = None
+    newcomer: Newcomer | None = None
 
     @property
     def cap(self) -> str:
@@ -89,7 +91,7 @@ def launch(plan: Plan, screen: Screen) -> int:
             demo.follow(job, recipe)
             tables = tables or demo.tables()
             record = read_job(run, job, dictionary, demo.history)
-            judged.append(judge_job(record, tables, plan.compare_pooled))
+            judged.append(judge_job(record, tables, plan.compare_pooled, plan.newcomer))
             screen.result(judged[-1])
             if first_result_s is None and record.state == "done":
                 first_result_s = time.monotonic() - plan.launched

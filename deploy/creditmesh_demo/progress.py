@@ -20,6 +20,8 @@ STEPS = {
     "sketch": "cutting fields into bins",
     "bin": "counting good and bad loans per bin",
     "newton": "fitting weights",
+    "level": "growing trees",
+    "prefix": "choosing how many trees to keep",
     "score": "measuring on hold-out rows",
 }
 
@@ -82,12 +84,15 @@ class Screen:
         if market is None:
             self.say(f"{record.recipe}: failed: {record.reason}")
             return
-        self._table(f"{record.recipe}: AUC on hold-out rows (market: on those of all banks)", _rows(judged, market))
+        self._table(f"{record.recipe}: AUC on hold-out rows (market: on those of all banks)", _rows(judged, market), 2)
+        if judged.newcomer is not None:
+            title = f"{record.recipe}: {judged.newcomer['bank']}, kept out of the network: AUC on its hold-out rows"
+            self._table(title, _newcomer_rows(judged.newcomer), 0)
 
-    def _table(self, title: str, rows: Sequence[Sequence[str]]) -> None:
-        """Print rows of text, the first of them the heads; the last two are set apart."""
+    def _table(self, title: str, rows: Sequence[Sequence[str]], apart: int) -> None:
+        """Print rows of text, the first of them the heads; the last `apart` are set apart."""
         if self._console is not None:
-            self._console.print(_rich_table(title, rows))
+            self._console.print(_rich_table(title, rows, apart))
             return
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         self.say(f"\n{title}\n")
@@ -96,7 +101,7 @@ class Screen:
                 row[0].ljust(widths[0]),
                 *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
             ]
-            if place in (1, len(rows) - 2):
+            if place in (1, len(rows) - apart):
                 self.say("  " + "  ".join("-" * width for width in widths))
             self.say(("  " + "  ".join(cells)).rstrip())
         self.say("")
@@ -151,7 +156,16 @@ def _console() -> Any:
     return Console(highlight=False)
 
 
-def _rich_table(title: str, rows: Sequence[Sequence[str]]) -> Any:
+def _newcomer_rows(newcomer: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return a newcomer's figures as text, one row for each number of rows it is given."""
+    rows: list[tuple[str, ...]] = [("its rows", "own", "network", "mixed", "chosen")]
+    for step in newcomer["steps"]:
+        aucs = [_auc(step[f"auc_{name}"]) for name in ("own", "network", "mixed")]
+        rows.append((f"{step['rows']:,}", *aucs, step["chosen"]))
+    return rows
+
+
+def _rich_table(title: str, rows: Sequence[Sequence[str]], apart: int) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -160,9 +174,9 @@ def _rich_table(title: str, rows: Sequence[Sequence[str]]) -> Any:
     for name in rows[0][1:]:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for place, row in enumerate(rows[1:], start=1):
-        if place == len(rows) - 2:
+        if apart and place == len(rows) - apart:
             table.add_section()
-        table.add_row(*row, style="bold" if place == len(rows) - 1 else "")
+        table.add_row(*row, style="bold" if apart and place == len(rows) - 1 else "")
     return table
 
 

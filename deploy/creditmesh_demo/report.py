@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from creditmesh_demo.evaluation import Market, judge, model_difference, train_pooled, without_figures
+from creditmesh_demo.newcomer import Newcomer, newcomer_document
 from creditmesh_demo.page.view import Curves, RecipeView, RunView, SelfCheck
 from creditmesh_demo.points import compose_applicant, points_table
 from creditmesh_demo.run_record import JobRecord, RunRecord, Sent, Timing
@@ -38,15 +39,24 @@ SMALL_KINDS = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Judged:
-    """Hold one job with the demo's own judgement: market is None for a job without a model, pooled if not asked for."""
+    """Hold one job with the demo's own judgement.
+
+    market is None for a job without a model; pooled and newcomer are None where they were not asked for.
+    """
 
     record: JobRecord
     market: Market | None
     pooled: Mapping[str, Any] | None
+    newcomer: Mapping[str, Any] | None = None
 
 
-def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bool) -> Judged:
-    """Judge a job's models on the members' tables; compare_pooled: train on all rows in one place as well."""
+def judge_job(
+    record: JobRecord, tables: Mapping[str, Table], compare_pooled: bool, newcomer: Newcomer | None = None
+) -> Judged:
+    """Judge a job's models on the members' tables.
+
+    compare_pooled: train on all rows in one place as well. newcomer: a lender outside, judged on its own rows.
+    """
     if record.network is None:
         return Judged(record, None, None)
     books = _books(record, tables, _measured(record))
@@ -61,7 +71,10 @@ def judge_job(record: JobRecord, tables: Mapping[str, Table], compare_pooled: bo
         difference = model_difference(record.network, outcome.model, standing)
         auc = outcome.metrics.auc if outcome.metrics else None
         pooled = {"auc": auc, "max_abs_difference": difference}
-    return Judged(record, market, pooled)
+    if newcomer is None:
+        return Judged(record, market, pooled)
+    steps = newcomer.steps(newcomer.read(), record.spec, record.network)
+    return Judged(record, market, pooled, newcomer_document(newcomer.bank, steps))
 
 
 def check_sums(record: JobRecord, tables: Mapping[str, Table]) -> SelfCheck:
@@ -184,6 +197,7 @@ def _recipe_entry(found: Judged, sent: Sequence[Sent]) -> dict[str, Any]:
     network: dict[str, Any] = {name: metrics.get(name) for name in NETWORK_FIGURES}
     network["auc_exact"] = found.market.auc_exact if found.market else None
     banks = {bank.bank: dict(bank.figures) for bank in found.market.banks} if found.market else {}
+    outside = {} if found.newcomer is None else {"newcomer": found.newcomer}
     return {
         "rounds": len(record.rounds),
         "seconds": _rounded(outcome.get("seconds")),
@@ -192,6 +206,7 @@ def _recipe_entry(found: Judged, sent: Sequence[Sent]) -> dict[str, Any]:
         "members": banks,
         "network": {name: network[name] for name in ("auc", "auc_exact", "ks", "brier", "ece")},
         "pooled": found.pooled,
+        **outside,
     }
 
 

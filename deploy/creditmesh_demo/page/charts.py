@@ -20,7 +20,7 @@ import numpy as np
 from creditmesh_demo.page.texts import DIMENSION_NAMES, REASON_COLOURS, Language, say, signed
 from creditmesh_demo.page.view import Applicant, BankRow, Curves
 
-__all__ = ["calibration", "gain", "ks", "market", "roc", "traffic", "waterfall"]
+__all__ = ["calibration", "gain", "ks", "market", "newcomer", "roc", "traffic", "waterfall"]
 
 COLOURS = {
     "own": "#8a8f98",
@@ -92,6 +92,24 @@ def market(rows: Sequence[BankRow], network: float | None, language: Language) -
     axes.set_xlabel(say("auc_axis", language))
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
     _legend_above(figure, 2)
+    return _svg(figure)
+
+
+def newcomer(steps: Sequence[Mapping[str, Any]], language: Language) -> str:
+    """Draw a newcomer's own, network and mixed AUC against the number of rows it has, on a logarithmic axis."""
+    figure, axes = _figure(2.6)
+    for name, marker in (("own", "o"), ("network", "s"), ("mixed", "D")):
+        points = [(step["rows"], step[f"auc_{name}"]) for step in steps if step[f"auc_{name}"] is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=COLOURS[name], linewidth=1.2, zorder=1)
+            axes.scatter(*zip(*points, strict=True), **_marker(name, marker), label=say(name, language))
+    axes.set_xscale("log")
+    places = [step["rows"] for step in steps]
+    axes.set_xticks(places, [f"{place:,}" for place in places])
+    axes.minorticks_off()
+    axes.set_xlabel(say("newcomer_rows", language))
+    axes.set_ylabel(say("auc_axis", language))
+    _legend_above(figure, 3)
     return _svg(figure)
 
 

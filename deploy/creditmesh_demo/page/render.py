@@ -95,6 +95,9 @@ def draw(view: RunView) -> dict[str, Any]:
             "gain": _both(charts.gain, recipe.banks),
             "market": _both(charts.market, recipe.banks, network),
         }
+        outside = (recipe.entry or {}).get("newcomer")
+        if outside and outside["steps"]:
+            drawn[recipe.name]["newcomer"] = _both(charts.newcomer, outside["steps"])
     curves = [(recipe.name, recipe.curves) for recipe in done if recipe.curves is not None]
     if curves:
         drawn["roc"] = _both(charts.roc, curves)

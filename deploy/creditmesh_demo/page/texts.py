@@ -24,6 +24,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "mixed": ("mixed", "混合模型"),
     "own_model": ("bank's own model", "各行自有模型"),
     "network_model": ("network model", "网络模型"),
+    "newcomer_rows": ("training rows of its own", "自有训练样本数"),
     "auc_axis": ("AUC on hold-out rows", "留出样本 AUC"),
     "start": ("Start", "起始分"),
     "score": ("Score", "总分"),
