@@ -140,6 +140,11 @@ def twins(bank: Bank) -> None:
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
+def other_witness(bank: Bank) -> None:
+    for name in ("witness.key", "witness.vkey"):
+        (bank.folder / "state" / name).unlink()
+
+
 def state_as_file(bank: Bank) -> None:
     shutil.rmtree(bank.folder / "state", ignore_errors=True)
     (bank.folder / "state").write_text("x")
@@ -161,6 +166,8 @@ NODES: list[tuple[str, Callable[[Bank], object], str]] = [
     ("certificate of another authority", foreign, "not issued by the authority"),
     ("two institutions of one name", edit("members.json", '"beta"', '"delta"'), "'delta' stands twice"),
     ("two institutions of one identity", twins, "two institutions have one identity"),
+    ("another witness key than pinned", other_witness, "pins another log or witness key for this member"),
+    ("witness key readable", lambda bank: (bank.folder / "state" / "witness.key").chmod(0o640), "chmod 600"),
     ("state is a file", state_as_file, "cannot be used as state folder"),
     ("a link to itself", edit("node.toml", "ca.pem", "loop.pem"), "loop.pem"),
 ]

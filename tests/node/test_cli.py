@@ -11,6 +11,7 @@ import pytest
 
 from node import cli
 from privacy import errors as privacy_errors
+from privacy.log.note import COSIGNATURE, ED25519, VerifierKey
 from risk import errors as risk_errors
 from tests.node.bank import Bank, make_bank, write_table
 
@@ -98,3 +99,22 @@ def test_check_prints_json_and_says_whether_training_would_refuse(
     assert "1 problem; training would refuse this file" in told.err
     assert "column turnover: 1 row out of bounds, first at line 2" in told.out
     assert "777" not in told.out.replace(str(bank.folder), "")
+
+
+def test_keys_are_made_once_and_printed_for_the_others_to_pin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["keys", "--member", "alpha", "--state", str(tmp_path / "state")]
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    log, witness = (VerifierKey.parse(line.split()[1]) for line in printed.splitlines())
+    assert (log.name, log.kind, witness.name, witness.kind) == (
+        "alpha/privacy-log", ED25519, "alpha/witness", COSIGNATURE)  # fmt: skip
+    assert log.public != witness.public
+    for name in ("log.key", "witness.key"):
+        path = tmp_path / "state" / name
+        assert path.stat().st_mode & 0o777 == 0o600 and path.read_text().strip() not in printed
+    assert cli.main(command) == 0 and capsys.readouterr().out == printed
+    assert cli.main(["keys", "--member", "beta", "--state", str(tmp_path / "state")]) == 2
+    assert cli.main(["keys", "--member", "Al/pha", "--state", str(tmp_path / "other")]) == 2
+    assert not (tmp_path / "other").exists()
