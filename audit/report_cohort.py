@@ -152,6 +152,7 @@ class Cohort:
     dropped: Kept = field(init=False)
     below: Kept = field(init=False)
     sums: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    cohorts: dict[tuple[int, str], str] = field(default_factory=dict)
     lossy: set[tuple[str, int, int]] = field(default_factory=set)
     smallest: tuple[int, Row] | None = None
 
@@ -170,7 +171,7 @@ class Cohort:
             if place not in self.sums:
                 self.opened[bits.count("1")] += 1
             self.sums[place] = min(bits.count("1"), self.sums.get(place, len(bits)))
-            dropouts = text_of(event, "dropouts")
+            dropouts = self._lost(account, event)
             if "1" in dropouts:
                 self.lossy.add(place)
             self._note(account, event, bits, dropouts)
@@ -225,9 +226,9 @@ class Cohort:
             + (f"低于作业下限的记录 {below:,} 条。" if below else "均不低于作业约定的下限。"),
         )
         drops = Say(
-            f"A bank of the cohort dropped out of {counted(len(self.lossy), 'opened sum')} "
+            f"A bank dropped out of {counted(len(self.lossy), 'opened sum')}, or was missing from then on "
             f"({counted(self.dropped.total, 'record')}).",
-            f"有机构中途退出的聚合 {len(self.lossy):,} 次（记录 {self.dropped.total:,} 条）。",
+            f"有机构中途退出、或自此不再参与的聚合 {len(self.lossy):,} 次（记录 {self.dropped.total:,} 条）。",
         )
         votes = Say(
             "These are the cohorts the banks voted to open; this log has no record of the opened sums themselves.",
@@ -250,6 +251,15 @@ class Cohort:
 
     def _columns(self) -> tuple[Say, ...]:
         return (Words.time, Words.job, Words.position, Words.survivors, Words.bitmap, Words.missing, Words.floor)
+
+    def _lost(self, account: Account, event: Event) -> str:
+        """Return the bitmap of who is missing: lost in this sum, or from its epoch's cohort for the first time."""
+        cohort = text_of(event, "cohort")
+        before = self.cohorts.get((account.number, event.job), cohort)
+        self.cohorts[account.number, event.job] = cohort
+        gone = ["1" if pair == ("1", "0") else "0" for pair in zip(before, cohort, strict=False)]
+        lost = text_of(event, "dropouts")
+        return "".join(max(pair) for pair in zip(lost, gone, strict=False))
 
     def _note(self, account: Account, event: Event, bits: str, dropouts: str) -> None:
         size, floor = bits.count("1"), self.floors.get((account.number, event.job))

@@ -181,7 +181,9 @@ class Words:
     coverage = Say("How far each log is proved", "各日志的证明范围")
     decisions = Say("Decisions about jobs", "作业决定")
     differences = Say("Differences", "差异明细")
-    dropouts = Say("Sums that a bank dropped out of", "有机构中途退出的聚合")
+    dropouts = Say(
+        "Sums that a bank dropped out of, or is missing from for the first time", "有机构中途退出或首次缺席的聚合"
+    )
     each_message = Say("Messages one by one", "外发报文明细")
     egress_by_day = Say("By day, recipient, purpose and kind", "按日期、接收方、用途与类型汇总")
     epsilon_faults = Say("Records that do not agree", "与复算不符的记录")

@@ -11,7 +11,7 @@ from audit.report import FEWEST_ROWS, ROWS
 from audit.report_details import detail_of
 from audit.report_say import LANGUAGES, Language, Say
 from tests.audit.conftest import Exchange
-from tests.audit.logs import disarmed, named_store
+from tests.audit.logs import coordinator_store, disarmed, named_store
 from tests.audit.report_stories import ReadPage, Story, alarm, decided, made_page, sent
 from tests.audit.test_secagg import Bank, honest
 from tests.privacy.logs import HandClock, ingress
@@ -213,7 +213,24 @@ def test_rules_about_masks_hold_over_all_banks(banks: Callable[[list[Bank]], lis
     assert "Over 4 bank logs, no member's self-seed shares reach the threshold" in question.sentences[1]
     assert {row[1] for row in question.tables["Rules about masks, over the banks' logs"]} == {"passed"}
     assert pages["en"].questions[11].sentences[0] == "3 banks, over 2 opened sums; none below the job's floor."
-    assert pages["zh"].questions[11].sentences[1] == "有机构中途退出的聚合 1 次（记录 3 条）。"
+    assert pages["zh"].questions[11].sentences[1] == "有机构中途退出、或自此不再参与的聚合 1 次（记录 3 条）。"
+
+
+def test_a_bank_that_later_sums_go_without_is_named(banks: Callable[[list[Bank]], list[Path]], tmp_path: Path) -> None:
+    told = honest()
+    seats, roster = tuple(bank.name for bank in told), tuple(bank.name for bank in told[:3])
+    for bank in told[:3]:
+        for position in (1, 2):
+            bank.opened(position, roster, epoch=2, roster=roster, shares=(), seeds=())
+    peer = coordinator_store(tmp_path / "coordinator", HandClock())
+    peer.append([decided("job-1", approvers=list(seats))])
+    peer.close()
+    folders = banks(told)
+    page = made_page(tmp_path / "r.html", folders[0], "--coordinator", tmp_path / "coordinator")
+    (first, second) = (
+        read(page)["en"].questions[11].tables["Sums that a bank dropped out of, or is missing from for the first time"]
+    )
+    assert [first[3:8], second[3:8]] == [["2", "3", "1110", "bank-d", "3"], ["1", "3", "1110", "bank-d", "3"]]
 
 
 def test_a_mask_that_could_come_off_is_named(banks: Callable[[list[Bank]], list[Path]], tmp_path: Path) -> None:

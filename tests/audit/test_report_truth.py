@@ -284,7 +284,8 @@ ROWS: list[tuple[int, tuple[str, str], list[str], list[str]]] = [
          "permit bank-a (node, service, mtls)", "5a5a5a5a5a5a… c0c0c0c0c0c0…", "4 无噪声记录"],
     ),
     (
-        11, ("Sums that a bank dropped out of", "有机构中途退出的聚合"),
+        11,
+        ("Sums that a bank dropped out of, or is missing from for the first time", "有机构中途退出或首次缺席的聚合"),
         ["bank-a", "2026-09-21 14:13:20", "job-1", "2", "4", "11101", "bank-d", "4"],
         ["bank-a", "2026-09-21 14:13:20", "job-1", "2", "4", "11101", "bank-d", "4"],
     ),
