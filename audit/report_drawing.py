@@ -19,6 +19,7 @@ WIDTH = 720
 COLOURS = ("#1f5fbf", "#b45309", "#0f766e", "#7c3aed", "#be185d", "#566071", "#4d7c0f", "#0e7490")
 INK, SOFT, LINE, ALARM = "#1b2430", "#566071", "#d5dae1", "#b42318"
 LABEL_LENGTH = 22
+LEGEND_LENGTH = 44
 
 _Point = tuple[float, float]
 
@@ -284,7 +285,8 @@ class _Pen:
         if len(names) < 2:
             return
         left = x
-        for number, name in enumerate(names):
+        for number, full in enumerate(names):
+            name = Say(_clip(full.en, LEGEND_LENGTH), _clip(full.zh, LEGEND_LENGTH))
             wide = 34 + max(_width(name.of(language)) for language in LANGUAGES)
             if x + wide > WIDTH:
                 x, y = left, y + 20
@@ -320,9 +322,9 @@ def _short_number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
-def _clip(name: str) -> str:
+def _clip(name: str, length: int = LABEL_LENGTH) -> str:
     clean = printed(name)
-    return clean if len(clean) <= LABEL_LENGTH else clean[: LABEL_LENGTH - 1] + "…"
+    return clean if len(clean) <= length else clean[: length - 1] + "…"
 
 
 def _width(words: str) -> int:

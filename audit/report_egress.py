@@ -15,7 +15,7 @@ from audit.reconcile import Finding
 from audit.report_answer import Answer, Cell, Digest, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
 from audit.report_drawing import Bars, Columns
 from audit.report_read import Account, Scene, count_of, text_of
-from audit.report_say import Say, counted, same, shown, sized
+from audit.report_say import Say, counted, same, sized
 from audit.report_texts import FINDINGS, SEVERITIES, Words, nothing_recorded
 from privacy.log.instant import format_utc
 from privacy.log.record import Event
@@ -177,7 +177,7 @@ def _largest(sizes: Sequence[tuple[str, int]]) -> list[tuple[Say, list[str]]]:
     for name, size in sizes:
         total[name] += size
     ranked = [name for name, _ in total.most_common()]
-    series = [(same(shown(name)), [name]) for name in ranked[:MOST_SERIES]]
+    series = [(same(name), [name]) for name in ranked[:MOST_SERIES]]
     rest = ranked[MOST_SERIES:]
     return [*series, (Words.others, rest)] if rest else series
 

@@ -157,6 +157,16 @@ def test_an_alarm_of_the_coordinator_is_shown_as_its_own(tmp_path: Path) -> None
     assert row[0] == "coordinator"
 
 
+def test_an_export_is_as_good_as_the_folder(exchange: Exchange, tmp_path: Path) -> None:
+    export = tmp_path / "log.jsonl"
+    assert main(["export", "jsonl", str(exchange.node), "--out", str(export)]) == 0
+    first = read(made_page(tmp_path / "a.html", exchange.node))["en"].questions
+    second = read(made_page(tmp_path / "b.html", export))["en"].questions
+    # A folder holds two things more than an export: stored hashes and the high-water mark, both of question 8.
+    for number in set(range(1, 23)) - {8, 9}:
+        assert (first[number].sentences, first[number].tables) == (second[number].sentences, second[number].tables)
+
+
 def test_one_language_is_a_whole_page(exchange: Exchange, tmp_path: Path) -> None:
     chinese = made_page(tmp_path / "zh.html", exchange.node, "--lang", "zh")
     assert '<html lang="zh-CN">' in chinese and "<input" not in chinese

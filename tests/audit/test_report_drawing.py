@@ -104,3 +104,10 @@ def test_words_follow_the_page() -> None:
 )
 def test_sizes_have_three_digits(number: float, text: str) -> None:
     assert sized(number) == text
+
+
+def test_a_legend_of_long_names_stays_inside() -> None:
+    names = tuple(same("x" * 300) for _ in range(6))
+    svg = Bars(("a",), names, ((1.0,) * 6,), BYTES).svg(("en",))
+    assert "x" * 44 not in svg and "x" * 43 + "…" in svg
+    assert max(float(each.attrib["x"]) for each in ElementTree.fromstring(svg).iter("rect")) < 720
