@@ -68,8 +68,8 @@ class Plan:
 
     @property
     def cap(self) -> str:
-        """Return the banks' cap: all jobs of the run, added up without any discount."""
-        return format((Decimal(self.epsilon or "0") * len(self.recipes)).normalize(), "f")
+        """Return the banks' cap: all jobs of the run and one more, so that rounds lost with a bank can be repeated."""
+        return format((Decimal(self.epsilon or "0") * (len(self.recipes) + 1)).normalize(), "f")
 
 
 def launch(plan: Plan, screen: Screen) -> int:

@@ -30,6 +30,19 @@ def test_a_run_states_what_it_cost_and_the_audit_agrees(tmp_path: Path) -> None:
     assert model["model"]["training"]["privacy"]["epsilon"] == "3"
 
 
+def test_a_bank_that_dies_costs_the_others_a_repeat_and_no_more(tmp_path: Path) -> None:
+    room, out = write_small_room(tmp_path / "room"), tmp_path / "out"
+
+    ended = demo("--data", room, "--out", out, "--epsilon", "3", "--kill", "rural_bank@2:before-upload")
+
+    assert (ended.code, ended.err) == (0, ""), ended.out
+    report = read_report(out)
+    assert "opened sums equal the plain sums over the members' tables, each member's" in ended.out
+    assert report["privacy"]["smallest_cohort"] == 4
+    spent = {member: epsilon for member, epsilon in report["privacy"]["epsilon"].items() if member != "rural_bank"}
+    assert all(3 < epsilon < 6 for epsilon in spent.values())
+
+
 def test_an_epsilon_that_is_none(tmp_path: Path) -> None:
     for given in ("0", "much", "1000"):
         ended = demo("--out", tmp_path / given, "--epsilon", given)

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from tests.privacy.table import names_of
 from tests.privacy.test_accountant import skellam_masses
 
 KEY = bytes(range(32))
+ONE = [-2, -1, 1, -3, 0, 0, -1, -1]
+MILLION = [-1623, -1086, 1191, -2434, 76, 270, -761, -1369]
+MANY = "64f2c2278d2d331e7eb6fe4d1cec7c6a90e085197b6a49514ad2c295dff0b640"
 
 
 @pytest.mark.parametrize("variance", [1, 2, 7, 100, 900])
@@ -81,6 +85,13 @@ def test_one_key_one_share() -> None:
     assert not np.array_equal(long[: 2**10], skellam(other, 2**10, 100))
     assert not np.array_equal(long[:10], long[2**18 :])
     assert abs(np.corrcoef(long[: 2**16], skellam(other, 2**16, 100))[0, 1]) < 0.02
+
+
+def test_the_draws_of_one_key_never_change() -> None:
+    """Written down once, so that a round can be replayed on any machine and by any later version."""
+    assert skellam(KEY, 8, 1).tolist() == ONE
+    assert skellam(KEY, 8, 10**6).tolist() == MILLION
+    assert sha256(skellam(KEY, 2**18 + 5, 900).astype("<i8").tobytes()).hexdigest() == MANY
 
 
 def test_no_noise_is_zeros() -> None:
