@@ -1,6 +1,7 @@
 """An auditor at the bank: what was sent is recomputed from rows, code and sums; whatever else was sent is found."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -240,7 +241,7 @@ def install(network: Network, folder: Path) -> Path:
     """Make the folder of a bank whose state is that of a node of the network; return its node.toml."""
     bank = make_bank(folder, BANK)
     state = folder / "state"
-    state.mkdir()
+    shutil.rmtree(state)  # with the keys of a bank that has no log yet
     for path in network.nodes[BANK].state.rglob("*"):
         if path.is_file():
             target = state / path.relative_to(network.nodes[BANK].state)
