@@ -133,17 +133,18 @@ _ACTOR: Schema = {
 
 
 def _actor_of(parts: Mapping[str, object]) -> Actor | None:
-    names = tuple(parts.get(key) for key in ("type", "id", "role", "auth"))
-    if len(parts) != len(names) or not all(isinstance(name, str) for name in names):
+    try:
+        return _actor(parts["type"], parts["id"], parts["role"], parts["auth"]) if len(parts) == len(_ACTOR) else None
+    except (KeyError, TypeError):
+        # A key is missing, or a value is a list or an object.
         return None
-    return _actor(*names)
 
 
 @lru_cache(maxsize=256)
-def _actor(kind: str, name: str, role: str, auth: str) -> Actor | None:
+def _actor(kind: object, name: object, role: object, auth: object) -> Actor | None:
     """Return the actor of these four texts, None where one has a wrong form: nearly all events have the same."""
     fault = fault_of({"type": kind, "id": name, "role": role, "auth": auth}, _ACTOR)
-    return None if fault else Actor(kind, name, role, auth)
+    return None if fault else Actor(str(kind), str(name), str(role), str(auth))
 
 
 def build_event(author: Author, entry: Entry, seq: int, instant: Instant, salt: bytes) -> bytes:

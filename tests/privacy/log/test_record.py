@@ -11,7 +11,7 @@ from privacy.errors import MisuseError, VerificationError
 from privacy.log.canonical import encode
 from privacy.log.instant import Instant
 from privacy.log.kinds import KINDS
-from privacy.log.record import EVENT_LIMIT_BYTES, Entry, build_event, check_entry, decode_event
+from privacy.log.record import EVENT_LIMIT_BYTES, Actor, Entry, build_event, check_entry, decode_event
 from tests.privacy.logs import author, egress, ingress, opened
 
 NOW = Instant(1_790_000_000_123_456, 42)
@@ -150,3 +150,25 @@ def test_every_kind_that_compliance_asks_for_is_known() -> None:
         "access.checked", "train.round", "dp.spend", "egress.authorised", "egress.result", "ingress.received",
         "secagg.round", "model.released", "decision.made", "erasure.done", "audit.exported", "peer.checkpoint",
         "alarm.raised"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        {},
+        {"type": "service", "id": "a", "role": "r"},
+        {"type": "service", "id": "a", "role": "r", "auth": "x", "more": "y"},
+        {"type": "robot", "id": "a", "role": "r", "auth": "x"},
+        {"type": "service", "id": ["a"], "role": "r", "auth": "x"},
+        {"type": "service", "id": {}, "role": "r", "auth": "x"},
+        {"type": "service", "id": 1, "role": "r", "auth": "x"},
+        {"type": "service", "id": True, "role": "r", "auth": "x"},
+        {"type": "service", "id": "", "role": "r", "auth": "x"},
+    ],
+)
+def test_an_actor_of_another_form_is_refused(actor: dict[str, object]) -> None:
+    good = json.loads(built(egress(1)))
+    assert decode_event(encode(good)).actor == Actor("service", "bank-a", "node", "mtls")
+    with pytest.raises(VerificationError) as caught:
+        decode_event(encode({**good, "actor": actor}))
+    assert caught.value.code == "event-malformed"
