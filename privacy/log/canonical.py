@@ -75,14 +75,11 @@ def _bounded(digits: str) -> int:
     return number
 
 
-def _require_ascii_keys(value: object) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not key.isascii():
-                raise ValueError("a key that is not ASCII")
-            _require_ascii_keys(item)
-    elif isinstance(value, list):
-        for item in value:
+def _require_ascii_keys(value: dict[str, object] | list[object]) -> None:
+    if isinstance(value, dict) and not "".join(value).isascii():
+        raise ValueError("a key that is not ASCII")
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
             _require_ascii_keys(item)
 
 
