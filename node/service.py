@@ -266,7 +266,7 @@ def _secret(path: Path) -> bytes:
 
 
 def _decided(store: RecordStore, manifest: Manifest, reason: str) -> None:
-    body = {
+    body: dict[str, object] = {
         "job": manifest.job,
         "decision": "refused" if reason else "accepted",
         "reason": reason or "within the permit",
@@ -275,6 +275,8 @@ def _decided(store: RecordStore, manifest: Manifest, reason: str) -> None:
         "min_cohort": manifest.roster.smallest_cohort,
         "approvers": ["permit"],
     }
+    if manifest.dp is not None:
+        body["dp"] = {"epsilon_cap": manifest.dp.epsilon, "delta": manifest.dp.delta}
     store.defer([Entry("job.decided", body, manifest.purpose, manifest.job)])
 
 

@@ -1,13 +1,22 @@
 """The demo with differential privacy: its cost is stated, stays under the cap, and every share of noise is there."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.demo_run import demo, read_report, write_small_room
+from tests.second_accountant import epsilon_from_records
 
 pytestmark = pytest.mark.slow
+
+
+def log_events(out: Path, member: str) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(out / "nodes" / member / "log.db")) as database:
+        return [json.loads(event) for (event,) in database.execute("SELECT event FROM event ORDER BY seq")]
 
 
 def test_a_run_states_what_it_cost_and_the_audit_agrees(tmp_path: Path) -> None:
@@ -26,6 +35,10 @@ def test_a_run_states_what_it_cost_and_the_audit_agrees(tmp_path: Path) -> None:
     for member in report["members"]:
         lines = [json.loads(line) for line in (out / "nodes" / member / "ledger").read_text().splitlines()]
         assert sum(line["kind"] == "reserve" for line in lines) == sums
+        spends = [(event["job"], event["body"]) for event in log_events(out, member) if event["kind"] == "dp.spend"]
+        assert epsilon_from_records(spends, 1e-6) == pytest.approx(epsilons[member], rel=1e-6)
+        decided = [event for event in log_events(out, member) if event["kind"] == "job.decided"]
+        assert decided and all(event["body"]["dp"] == {"epsilon_cap": "3", "delta": "0.000001"} for event in decided)
     model = json.loads((out / "nodes" / report["members"][0] / "models" / "scorecard-network.json").read_bytes())
     assert model["model"]["training"]["privacy"]["epsilon"] == "3"
 
