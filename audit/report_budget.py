@@ -11,10 +11,11 @@ from decimal import Decimal
 
 from audit.epsilon import TOLERANCE, EpsilonAudit
 from audit.report_answer import Answer, Flag, Kept, Moment, Picture, Proof, Row, Status, Table, Value
+from audit.report_details import detail_of
 from audit.report_drawing import Steps
 from audit.report_read import Account, Scene, text_of
 from audit.report_say import Say, counted, same, shown
-from audit.report_texts import Words, nothing_recorded
+from audit.report_texts import FAULTS, Words, nothing_recorded
 from privacy.log.record import Event
 
 __all__ = ["Budget"]
@@ -111,9 +112,8 @@ class Budget:
         unknown = sum(spending is None for spending in self._recomputed(audits))
         if faults or unknown:
             first = Say(
-                f"{counted(len(rows), 'data set')} spent privacy; {counted(len(faults), 'record')} do not "
-                "agree with the "
-                f"recomputed ε, {missing:,} releases have no record, {unknown:,} could not be recomputed.",
+                f"{counted(len(rows), 'data set')} spent privacy; {counted(len(faults), 'difference')} "
+                f"from the recomputed ε, {missing:,} releases have no record, {unknown:,} could not be recomputed.",
                 f"共 {len(rows):,} 个数据集消耗了隐私预算；与复算结果不符的记录 {len(faults):,} 条，"
                 f"缺失记录的发布 {missing:,} 次，"
                 f"无法复算的数据集 {unknown:,} 个。",
@@ -128,9 +128,8 @@ class Budget:
         columns = [*columns, Words.eps_logged, Words.eps_recomputed, Words.cap, Words.records]
         tables = [Table(Words.spending, columns, rows[: self.per_log], len(rows), "dp.spend")]
         if faults:
-            wrong = [
-                (Value(fault.code), Value(fault.detail), Proof(log, fault.seq, fault.seq)) for log, fault in faults
-            ]
+            wrong = [(FAULTS.get(each.code, same(each.code)), detail_of(each.detail), Proof(log, each.seq, each.seq))
+                     for log, each in faults]  # fmt: skip
             tables.append(Table(Words.epsilon_faults, [Words.what, Words.detail], wrong[: self.per_log], len(wrong)))
         status: Status = "attention" if faults or unknown else "clear"
         return Answer(4, status, (first, self._claim(), *self._exact()), tuple(tables), tuple(self._pictures()))

@@ -6,6 +6,7 @@ Only labels stand here; whole sentences stand where they are said, in both langu
 from audit.report_say import Say, same
 
 __all__ = [
+    "FAULTS",
     "FINDINGS",
     "SEVERITIES",
     "RULE_NAMES",
@@ -270,6 +271,13 @@ _DOWN = {
     "clock": Say("the two logs' times differ by more than five seconds", "双方时间相差超过 5 秒"),
 }
 FINDINGS = {**_UP, **{f"down-{code}": words for code, words in _DOWN.items()}}
+
+FAULTS = {
+    "entry": Say("out of order", "顺序错误"),
+    "missing": Say("releases without record", "发布缺失记录"),
+    "not-priced": Say("cannot be priced", "无法核算"),
+    "differs": Say("another figure", "数值不符"),
+}
 
 STEP_NAMES = {
     "formats": Say("formats", "格式"),

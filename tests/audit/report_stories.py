@@ -5,19 +5,34 @@ would who sees one language: verdicts, sentences and tables of each question.
 """
 
 import html.parser
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from audit.cli import main
 from audit.report_say import Language
 from coordinator.log_store import LogStore
+from node.budget import spend_entry
 from node.record_store import RecordStore
+from privacy.accountant import PrivacyEvent
+from privacy.ledger import Cap, Ledger, Release
 from privacy.log.record import Actor, Entry
 from tests.audit.logs import coordinator_store, named_store
 from tests.privacy.logs import HandClock
 
-__all__ = ["ADMIN", "HOUR_US", "PURPOSE", "Question", "ReadPage", "Story", "alarm", "decided", "made_page", "sent"]
+__all__ = [
+    "ADMIN",
+    "HOUR_US",
+    "PURPOSE",
+    "Question",
+    "ReadPage",
+    "Story",
+    "alarm",
+    "decided",
+    "made_page",
+    "sent",
+    "spends",
+]
 
 HOUR_US = 3_600_000_000
 PURPOSE = "credit-risk-model"
@@ -82,6 +97,19 @@ def sent(job: str, name: str, size: int, kind: str = "secagg.upload", **more: An
 
 def alarm(kind: str, severity: str, evidence: str, **more: Any) -> Entry:
     return Entry("alarm.raised", {"class": kind, "severity": severity, "evidence": evidence, **more})
+
+
+def spends(caps: tuple[str, ...]) -> list[Entry]:
+    """Return one release per cap out of the bank's own ledger; a cap may be below what was spent."""
+    ledger, entries = Ledger("bank-a/privacy-log"), []
+    for number, cap in enumerate(caps):
+        event = PrivacyEvent("train", 4000, 12, 40)
+        release = Release("job-1", 1, number, number, "ask", "ab" * 32, "loans-2026", event)
+        made, line = ledger.reserve(release, Cap("8", "0.00001", 2), 240 * HOUR_US + number)
+        ledger.take(line)
+        entry = spend_entry(made, Cap("8", "0.00001", 2), PURPOSE, ledger.heads[made.number].hex())
+        entries.append(replace(entry, body={**entry.body, "cap": cap}))
+    return entries
 
 
 ADMIN = Actor("human", "admin-7", "admin", "otp")

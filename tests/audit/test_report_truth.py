@@ -1,13 +1,8 @@
 """All 22 answers over logs whose truth is known, in both languages: what was told is what the page says."""
 
-from dataclasses import replace
-
 import pytest
 
 from audit.report_say import Language
-from node.budget import spend_entry
-from privacy.accountant import PrivacyEvent
-from privacy.ledger import Cap, Ledger, Release
 from privacy.log.record import Actor, Entry
 from tests.audit.report_stories import (
     ADMIN,
@@ -19,24 +14,12 @@ from tests.audit.report_stories import (
     decided,
     made_page,
     sent,
+    spends,
 )
 from tests.privacy.logs import ingress
 
 DAY_US = 24 * HOUR_US
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
-
-
-def spends(caps: tuple[str, ...]) -> list[Entry]:
-    """Return one release per cap out of the bank's own ledger; a cap may be below what was spent."""
-    ledger, entries = Ledger("bank-a/privacy-log"), []
-    for number, cap in enumerate(caps):
-        event = PrivacyEvent("train", 4000, 12, 40)
-        release = Release("job-1", 1, number, number, "ask", "ab" * 32, "loans-2026", event)
-        made, line = ledger.reserve(release, Cap("8", "0.00001", 2), 10 * DAY_US + number)
-        ledger.take(line)
-        entry = spend_entry(made, Cap("8", "0.00001", 2), PURPOSE, ledger.heads[made.number].hex())
-        entries.append(replace(entry, body={**entry.body, "cap": cap}))
-    return entries
 
 
 def tell_jobs(story: Story) -> None:
