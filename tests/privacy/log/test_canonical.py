@@ -66,6 +66,7 @@ def test_known_spelling() -> None:
         b'{"a":"\\u00e4"}',
         b'{"a":"\\ud800"}',
         '{"ä":1}'.encode(),
+        '{"a":{"b":[0,[{"ä":1}]]}}'.encode(),
         b"[]",
         b'{"a":1}\n',
         b'\xef\xbb\xbf{"a":1}',
