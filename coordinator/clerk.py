@@ -198,10 +198,10 @@ class Clerk:
         office, seconds = self.office, self.office.now() - started
         ending = Ending(self.job.id, self.job.recipe, state, reason, seconds, dict(self.left_out))
         folder: Path = office.config.state.dir
-        if learned is not None:
+        if state == "done":
             await office.seal(self.job.id)
         await asyncio.to_thread(write_outcome, folder, office.store, ending, self.session, learned)
-        if learned is not None:
+        if state == "done":
             await office.release()
         await asyncio.to_thread(office.store.set_job_state, self.job.id, state, reason)
         await asyncio.to_thread(self._note_event, f"job-{state}", {"reason": reason, "seconds": round(seconds, 3)})

@@ -35,7 +35,8 @@ class Ending:
 def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession | None, learned: Any) -> None:
     """Write `jobs/<job>/outcome.json`; a job that is done also gets its model into the registry.
 
-    learned: the recipe's `JobOutcome`, or None if the job failed.
+    learned: the recipe's `JobOutcome`, or None if the job failed. What a job with noise had learned when it ended early
+    is kept in the registry too, and stays unreleased.
     """
     document: dict[str, Any] = {**asdict(ending), "members": [], "model_sha256": None, "metrics": None,
                                 "released": False}  # fmt: skip
@@ -56,7 +57,8 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
         content = encode_model(learned.model)
         registry = Registry(state / "models")
         digest = registry.put(content)
-        store.add_model(ModelRecord(digest, ending.job, str(registry.path(digest).relative_to(state))))
+        if ending.state == "done":
+            store.add_model(ModelRecord(digest, ending.job, str(registry.path(digest).relative_to(state))))
         document |= {"model_sha256": digest, "metrics": learned.metrics.to_document() if learned.metrics else None}
     folder = state / "jobs" / ending.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
