@@ -30,6 +30,7 @@ __all__ = ["Quorum", "Relay", "RelayDesk"]
 TICK_S = 0.25
 KINDS = ("add-checkpoint", "cosigned")
 _LARGEST_MESSAGE = 256 * 1024
+_MOST_WAITING_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class RelayDesk:
     """What the service lends.
 
     identity: the coordinator's. log: its log, with the log's public key. heads: the banks' heads. members: returns
-    everyone who is enrolled, by id. send: queues bytes for a member. is_busy: says whether a job runs.
+    everyone who is enrolled, by id. send: queues bytes for a member. backlog: bytes that it has not acknowledged.
+    is_busy: says whether a job runs.
     """
 
     identity: IdentityKey
@@ -46,6 +48,7 @@ class RelayDesk:
     heads: HeadStore
     members: Callable[[], Mapping[str, Member]]
     send: Callable[[str, bytes], None]
+    backlog: Callable[[str], int]
     is_busy: Callable[[], bool]
 
 
@@ -150,6 +153,8 @@ class Relay:
     def _pass_on(self, fields: SignedFields, raw: bytes) -> None:
         if fields.recipient not in self._desk.members():
             raise PeerError("member-unknown", f"{fields.recipient!r} is not enrolled")
+        if self._desk.backlog(fields.recipient) > _MOST_WAITING_BYTES:
+            raise PeerError("receiver-behind", f"{fields.recipient} does not read; the request is dropped")
         self._desk.send(fields.recipient, raw)
 
     def _handle(self, envelope: Envelope) -> None:

@@ -98,7 +98,14 @@ class _Service:
         self._releases = Releases(config.state.dir, store, log)
         self._relay = Relay(
             RelayDesk(
-                keys.identity, log, key, heads, lambda: self._members, self._hub.send, lambda: self._clerk is not None
+                keys.identity,
+                log,
+                key,
+                heads,
+                lambda: self._members,
+                self._hub.send,
+                self._hub.backlog,
+                lambda: self._clerk is not None,
             )
         )
         self._office = Office(

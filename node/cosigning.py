@@ -34,6 +34,7 @@ __all__ = ["Cosigner", "Cosigning", "Exit", "refuse_behind"]
 TICK_S = 0.25
 KINDS = ("add-checkpoint", "cosigned")
 _LARGEST_MESSAGE = 256 * 1024
+_MOST_WAITING = 1024
 _EVIDENCE = "known-head.note"
 
 
@@ -79,7 +80,6 @@ class Cosigning:
         self._grown = asyncio.Event()
         self._tally = Tally()
         self._tempo = Tempo(retry_s=max(1.0, len(known) / 10))  # many banks do not all ask all others every second
-        self._wanted: dict[str, int] = {}
         self._alarmed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -139,6 +139,8 @@ class Cosigning:
     def _handle(self, envelope: Envelope) -> None:
         message = envelope.message
         if isinstance(message, msg.AddCheckpoint):
+            if self._requests.qsize() >= _MOST_WAITING:
+                raise PeerError("requests-too-many", f"{self._requests.qsize()} requests to cosign wait already")
             self._requests.put_nowait(envelope)
         elif isinstance(message, msg.Cosigned):
             answer = Answer(message.status, message.body, message.held)
@@ -156,8 +158,7 @@ class Cosigning:
             self._store.defer((), (), [(gain.size, gain.line)])
             self._kept.set()
             self._tally.add(gain, self._cosigner.policy.threshold)
-        wanted = gain.again or (not gain.fault and gain.size < self._wanted.get(gain.witness, 0))
-        if wanted:
+        if gain.again:
             self._soon(self._ask(gain.witness))
         elif gain.witness == COORDINATOR:
             self.confirmed.set()
@@ -212,7 +213,6 @@ class Cosigning:
             self._tempo.asked(asyncio.get_running_loop().time(), size)
             self._gate.departed.set()  # the coordinator is shown this head too
             for witness in self._cosigner.policy.witnesses:
-                self._wanted[witness] = size
                 await self._ask(witness)
 
     async def _beat(self) -> None:

@@ -112,13 +112,15 @@ class BankSide:
 class WitnessNetwork:
     """So many banks and one coordinator.
 
-    changes: says what becomes of a message; None drops it. busy: whether a job runs. carried: who sent to whom.
+    changes: says what becomes of a message; None drops it. busy: whether a job runs. backlog: bytes that wait
+    for every bank. carried: who sent to whom.
     """
 
     folder: Path
     count: int
     changes: Change = lambda _sender, _receiver, message: message
     busy: bool = False
+    backlog: int = 0
     carried: list[tuple[str, str]] = field(default_factory=list)
     _numbers: int = 0
 
@@ -147,7 +149,8 @@ class WitnessNetwork:
         self.relay = Relay(
             RelayDesk(
                 identity_of(COORDINATOR), self.log, self.key, self.heads, self.members,
-                lambda member, message: self.carry(COORDINATOR, member, message), lambda: self.busy,
+                lambda member, message: self.carry(COORDINATOR, member, message), lambda _member: self.backlog,
+                lambda: self.busy,
             )
         )  # fmt: skip
         self.task = asyncio.create_task(self.relay.run())

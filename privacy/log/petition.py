@@ -86,6 +86,7 @@ class Petition:
     known: dict[str, int] = field(default_factory=dict)
     _numbers: int = 0
     _under_way: dict[str, Asked] = field(default_factory=dict)
+    _corrected_by: set[str] = field(default_factory=set)
 
     def ask(self, witness: str) -> Asked:
         """Return a request about the newest head; an earlier one to this witness is forgotten."""
@@ -124,6 +125,7 @@ class Petition:
         return Gain(witness, fault=f"status-{answer.status}")
 
     def _cosigned(self, asked: Asked, answer: Answer) -> Gain:
+        self._corrected_by.discard(asked.witness)
         witness, size = asked.witness, asked.checkpoint.size
         key = self.witnesses[witness]
         line = ""
@@ -143,12 +145,14 @@ class Petition:
         told = parse_size(answer.body.decode("ascii", "replace").removesuffix("\n"))
         if told is None:
             return Gain(asked.witness, fault="size-malformed")
-        before = self.known.get(asked.witness, 0)
+        # Corrected once, a request is repeated; a witness that tells another size each time is not followed.
+        again = told != self.known.get(asked.witness, 0) and asked.witness not in self._corrected_by
         self.known[asked.witness] = told
+        (self._corrected_by.add if again else self._corrected_by.discard)(asked.witness)
         if told > self.own.head().size:
             # More than this log has, and nothing signed to show for it.
             return Gain(asked.witness, told, fault="size-unproved")
-        return Gain(asked.witness, told, again=told != before)
+        return Gain(asked.witness, told, again=again)
 
     def _conflict(self, held: bytes) -> bool:
         if not held:

@@ -60,6 +60,17 @@ def test_a_message_is_passed_on_as_it_is_to_whom_it_names(tmp_path: Path) -> Non
     play(tmp_path, script)
 
 
+def test_nothing_is_piled_up_for_a_bank_that_does_not_read(tmp_path: Path) -> None:
+    async def script(network: WitnessNetwork) -> None:
+        passed: list[tuple[str, str, bytes]] = []
+        network.changes = lambda *message: passed.append(message)
+        network.backlog = 1 << 30
+        assert network.relay.take(A, signed(A, B, msg.AddCheckpoint(b"old 0\n\n")))
+        assert passed == []
+
+    play(tmp_path, script)
+
+
 def test_nobody_speaks_for_another_or_to_a_stranger(tmp_path: Path) -> None:
     async def script(network: WitnessNetwork) -> None:
         passed: list[tuple[str, str, bytes]] = []

@@ -176,6 +176,20 @@ def test_a_request_that_is_relayed_to_the_wrong_bank_is_not_answered(tmp_path: P
     play(tmp_path, script)
 
 
+def test_requests_do_not_pile_up_without_end(tmp_path: Path) -> None:
+    async def script(network: WitnessNetwork) -> None:
+        await asyncio.sleep(10)
+        asked = sign_envelope(identity_of(A), A, B, Address("", position=1), msg.AddCheckpoint(b"old 0\n\n"))
+        raw = encode_packet(Packet(asked.raw))
+        before = len(network.carried)
+        for _ in range(1500):
+            assert network.banks[B].cosigning.take(raw)
+        await asyncio.sleep(1)
+        assert len([1 for way in network.carried[before:] if way == (B, COORDINATOR)]) == 1024
+
+    play(tmp_path, script)
+
+
 def test_other_messages_are_left_to_the_session(tmp_path: Path) -> None:
     async def script(network: WitnessNetwork) -> None:
         cosigning = network.banks[A].cosigning

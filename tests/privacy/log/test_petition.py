@@ -1,6 +1,7 @@
 """Asking for cosignatures: from which size, what is believed, and what proves that the own log fell back."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -41,6 +42,10 @@ def gain(asking: Petition, store: Store, change: Callable[[Answer], Answer] = la
     return found
 
 
+def instead(answer: Answer, _true: Answer) -> Answer:
+    return answer
+
+
 def test_a_growing_log_gathers_lines() -> None:
     log, store = Log(3), Store()
     asking = petition(log)
@@ -70,6 +75,16 @@ def test_a_witness_that_tells_the_same_size_again_is_not_asked_for_ever() -> Non
         assert found is not None and found.again is again
 
 
+def test_a_witness_that_tells_another_size_each_time_is_not_followed() -> None:
+    asking, again = petition(Log(40)), []
+    for size in (5, 6, 7, 8):
+        asked = asking.ask("b")
+        found = asking.take("b", asked.number, Answer(409, b"%d\n" % size))
+        assert found is not None
+        again.append(found.again)
+    assert again == [True, False, True, False]
+
+
 def test_a_keeper_of_heads_gives_no_line() -> None:
     keeper, asking = Store(signer=None), petition(Log(8))
     asked = asking.ask("keeper")
@@ -96,7 +111,7 @@ def test_a_line_of_another_key_text_or_none_is_no_cosignature() -> None:
     log.size = 13
     for body in (old, b"", b"x", OTHER.cosign("x", 1).line().encode()):
         asking = petition(log, b=8)
-        found = gain(asking, Store(), lambda _, body=body: Answer(200, body))
+        found = gain(asking, Store(), partial(instead, Answer(200, body)))
         assert found.line == "" and found.fault and asking.known == {"b": 8}
 
 
