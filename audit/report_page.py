@@ -249,7 +249,7 @@ class _Writer:
         match cell:
             case Value():
                 shown = printed(cell.text, formula=True)
-                word = " class=word" if len(shown) <= WORD_SHOWN and " " not in shown else ""
+                word = " class=word" if len(shown) <= WORD_SHOWN else ""
                 return f"<bdi{word}>{html.escape(shown)}</bdi>"
             case Digest():
                 shown = printed(cell.hex)
