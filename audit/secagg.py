@@ -240,10 +240,11 @@ class SecaggAudit:
             self._note(8, "incomplete", member, detail)
 
     def _threshold(self, place: Place, position: _Position, job: _Job) -> int:
-        for body in position.sums.values():
-            return int(str(body["threshold"]))
+        # Computed and not read: a bank could write down a larger one. Where logs differ, the smallest roster is strictest.
+        rosters = [len(_seats(body["cohort"])) for body in position.sums.values()]
         # A sum that never opened: the epoch's roster is that of its other sums, or at most all seats of the job.
-        size = job.rosters.get(place.epoch, len(job.seats)) or 1 + max([*position.shares, *position.seeds], default=0)
+        size = min(rosters, default=job.rosters.get(place.epoch, len(job.seats)))
+        size = size or 1 + max([*position.shares, *position.seeds], default=0)
         return 2 * size // 3 + 1
 
     def _note(self, step: int, status: Status, where: str, detail: str) -> None:

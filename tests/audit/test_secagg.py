@@ -137,6 +137,16 @@ def test_enough_shares_and_a_pair_seed_in_different_logs_are_found() -> None:
     assert judged(banks) == {4: "failed"}
 
 
+def test_a_threshold_that_a_bank_states_too_high_excuses_nothing() -> None:
+    banks = honest()
+    for bank in banks:
+        # All four gave shares of bank-a's seed in position 1; now the fourth gives a pair seed with it as well.
+        bank.lists = []
+    banks[0].entries[3] = replace(banks[0].entries[3], body={**banks[0].entries[3].body, "threshold": 200})
+    banks[3].give("reveal", 1, (), ("bank-a",))
+    assert judged(banks)[4] == "failed"
+
+
 def test_shares_below_the_threshold_with_a_pair_seed_are_flagged() -> None:
     banks = honest()
     for bank in banks[1:3]:
