@@ -240,7 +240,7 @@ class SecaggAudit:
             self._note(8, "incomplete", member, detail)
 
     def _threshold(self, place: Place, position: _Position, job: _Job) -> int:
-        # Computed and not read: a bank could write down a larger one. Where logs differ, the smallest roster is strictest.
+        # Computed and not read: a bank could state a larger one. Where logs differ, the smallest roster is strictest.
         rosters = [len(_seats(body["cohort"])) for body in position.sums.values()]
         # A sum that never opened: the epoch's roster is that of its other sums, or at most all seats of the job.
         size = min(rosters, default=job.rosters.get(place.epoch, len(job.seats)))
