@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.command import NODE, command, run
 from tests.e2e.demo_run import demo, read_report, write_small_room
 from tests.second_accountant import epsilon_from_records
 
@@ -41,6 +42,12 @@ def test_a_run_states_what_it_cost_and_the_audit_agrees(tmp_path: Path) -> None:
         assert decided and all(event["body"]["dp"] == {"epsilon_cap": "3", "delta": "0.000001"} for event in decided)
     model = json.loads((out / "nodes" / report["members"][0] / "models" / "scorecard-network.json").read_bytes())
     assert model["model"]["training"]["privacy"]["epsilon"] == "3"
+
+    # Yesterday's ledger, put back, is noticed before the node says a word to anybody.
+    folder = out / "nodes" / report["members"][0]
+    (folder / "ledger").write_text("".join((folder / "ledger").read_text().splitlines(keepends=True)[:3]))
+    ended_node = run(command(NODE, "run", "--config", folder / "node.toml"))
+    ended_node.check_one_line(NODE, 4, "an older copy of the ledger was put back")
 
 
 def test_a_bank_that_dies_costs_the_others_a_repeat_and_no_more(tmp_path: Path) -> None:
