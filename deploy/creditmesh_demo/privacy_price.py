@@ -3,8 +3,8 @@
 Only a demo can: it holds every bank's rows, and each point spends a budget that a real network spends once. Noise is
 the product's own, drawn share by share as nodes draw it, and sized by the product's accountant over the job's whole
 life (bins, training and metrics). Theory: with secure aggregation the honest banks' shares together reach the noise
-that one borrower needs; without it every bank must reach it alone, so the sum holds as many times that variance as there
-are banks. Both are computed here, none is extrapolated.
+that one borrower needs; without it every bank must reach it alone, so the sum holds as many times that variance as
+there are banks. Both are computed here, none is extrapolated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,13 +81,13 @@ def price(books: Mapping[str, Book], spec: JobSpec, epsilons: Sequence[str], dra
     books: as they stand in the run, so that every point has the same training and hold-out rows. epsilons: decimals.
     """
     spec = replace(spec, multiplier=0, statement=None)
-    places = {bank: _book(book, spec) for bank, book in books.items()}
-    whole = concatenate([book.table.select(book.rows("holdout")) for book in places.values()])
-    exact = auc(whole.target, _train_exact(spec, places).logit(whole))
     try:
         multipliers = [multiplier_for(spec, epsilon) for epsilon in epsilons]
     except InputError as error:
-        return Price(spec.recipe, exact, (), error.message)
+        return Price(spec.recipe, None, (), error.message)
+    places = {bank: _book(book, spec) for bank, book in books.items()}
+    whole = concatenate([book.table.select(book.rows("holdout")) for book in places.values()])
+    exact = auc(whole.target, _train_exact(spec, places).logit(whole))
     if exact is None or len(books) < 4:
         return Price(spec.recipe, exact, (), "fewer than four banks, or a hold-out of one class")
     points = []
