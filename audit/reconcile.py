@@ -68,7 +68,11 @@ class Reconciliation:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One direction: its code's prefix, its parties' names, what a crash excuses, and whether times mean anything."""
+    """One direction: its code's prefix, its parties' names, what a crash excuses, and whether times mean anything.
+
+    crashed_us: when the sender's log was last opened after a crash. ended_us: its last record's time, by which a
+    process that was killed and never started again is known; None where that excuses nothing.
+    """
 
     prefix: str
     sender: str
@@ -77,8 +81,19 @@ class _Way:
     invented: str
     latest_us: int
     crashed_us: int
+    ended_us: int | None
     partial: bool
     timed: bool
+
+    def lost(self, name: Name, arrival: Arrived) -> bool:
+        """Say whether the sender's record may have been lost with its process: only one that rides on a later commit.
+
+        A bank's signature on a sum is such a record, within a block of bytes that it authorised durably before.
+        """
+        if self.timed and _DEFERRED not in name[0]:
+            return False
+        ended = self.ended_us is not None and arrival.utc_us + CLOCK_US > self.ended_us
+        return ended or self.crashed_us > arrival.utc_us
 
 
 def peer_heads(node_events: Iterable[bytes], origin: str) -> tuple[KnownHead, ...]:
@@ -123,11 +138,11 @@ def compare(node: Half, peer: Half) -> Reconciliation:
         unresolved=peer.unresolved,
     )
     latest_us = max(node.latest_us, peer.latest_us)
-    up = _Way("", "node", "coordinator", "egress-hidden", "arrival-invented", latest_us, 0, partial=False, timed=True)
+    names = ("", "node", "coordinator", "egress-hidden", "arrival-invented")
+    up = _Way(*names, latest_us, node.crashed_us, node.latest_us, partial=False, timed=True)
     unsure = peer.unresolved > 0
-    down = _Way(
-        "down-", "coordinator", "node", "hidden", "invented", latest_us, peer.crashed_us, partial=unsure, timed=False
-    )
+    names = ("down-", "coordinator", "node", "hidden", "invented")
+    down = _Way(*names, latest_us, peer.crashed_us, None, partial=unsure, timed=False)
     out.matched = _walk(up, node.sent, peer.arrived, out)
     # Logs that were written before this direction was recorded hold nothing of it on either side.
     out.down_matched = _walk(down, peer.sent, node.arrived, out)
@@ -157,12 +172,11 @@ def _one_sided(way: _Way, name: Name, arrival: Arrived) -> list[Finding]:
     if way.partial:
         # The sender wrote down messages without saying to whom, so one more or less cannot be told.
         return []
-    crashed = way.crashed_us > arrival.utc_us
     if arrival.signed is False:
         detail = f"the {way.receiver} records an arrival that the {way.sender} did not sign"
         return [_finding(way, "critical", way.invented, name, detail)]
-    if crashed:
-        detail = f"arrived, but the {way.sender} has no record of it; its log was opened after a crash later"
+    if way.lost(name, arrival):
+        detail = f"arrived, but the {way.sender} has no record of it; its log ends there or was opened after a crash"
         return [_finding(way, "medium", "lost", name, detail)]
     if arrival.signed:
         detail = f"arrived with the {way.sender}'s signature, but the {way.sender} recorded no such message"

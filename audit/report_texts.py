@@ -243,7 +243,7 @@ _UP = {
     "sent-again": Say("sent more often than it arrived", "发送次数多于到达次数"),
     "egress-hidden": Say("arrived with the bank's signature; its log lacks it", "带有本行签名到达，但本行日志缺失"),
     "arrival-invented": Say("recorded by the coordinator without the bank's signature", "协调方登记的到达无本行签名"),
-    "lost": Say("arrived; the sender's record was lost in a crash", "已到达；发送方记录因崩溃缺失"),
+    "lost": Say("arrived; the bank's record of it may have been lost in a crash", "已到达；本行记录可能因崩溃缺失"),
     "one-sided": Say(
         "recorded by the coordinator only; give --members to tell whose doing it is",
         "仅协调方有登记；提供 --members 方可判定责任方",
@@ -260,7 +260,7 @@ _DOWN = {
     "sent-again": Say("sent by the coordinator more often than it arrived", "协调方发送次数多于到达次数"),
     "hidden": Say("arrived with the coordinator's signature; its log lacks it", "带有协调方签名到达，但协调方日志缺失"),
     "invented": Say("recorded by the bank without the coordinator's signature", "本行登记了未经协调方签名的到达"),
-    "lost": Say("arrived; the coordinator's record was lost in a crash", "已到达；协调方记录因崩溃缺失"),
+    "lost": Say("arrived; the coordinator's record may have been lost in a crash", "已到达；协调方记录可能因崩溃缺失"),
     "one-sided": Say(
         "recorded by the bank only; give --members to tell whose doing it is",
         "仅本行有登记；提供 --members 方可判定责任方",
