@@ -106,7 +106,8 @@ class Clerk:
         office, job = self.office, self.job
         await asyncio.to_thread(office.store.set_job_state, job.id, "joining")
         dictionary = parse_dictionary(job.spec["schema"], "the job's schema")
-        offered = self._manifest(dictionary, await self._members())
+        # In a thread: searching the noise that keeps a promise takes a moment.
+        offered = await asyncio.to_thread(self._manifest, dictionary, await self._members())
         postbook = Postbook(offered, office.defer)
         manifest = await self._enlist(offered, postbook)
         postbook.seated(manifest)
