@@ -19,9 +19,10 @@ from creditmesh_demo.folders import JobFacts, RunFolders, write_job, write_node_
 from creditmesh_demo.job_history import FINAL_STATES, JobHistory
 from creditmesh_demo.newcomer import Newcomer
 from creditmesh_demo.page.view import SelfCheck
+from creditmesh_demo.privacy_price import Price
 from creditmesh_demo.processes import Child, Children
 from creditmesh_demo.progress import Screen
-from creditmesh_demo.report import Judged, check_sums, judge_job, report_document, run_view
+from creditmesh_demo.report import Judged, check_sums, judge_job, price_jobs, report_document, run_view
 from creditmesh_demo.room_folder import RoomFolder, read_schema
 from creditmesh_demo.rows_file import read_rows
 from creditmesh_demo.run_files import count_log_events, read_job, read_sent
@@ -100,10 +101,11 @@ def launch(plan: Plan, screen: Screen) -> int:
         ended = children.ended()
         children.stop()
     checks = [check_sums(found.record, tables) for found in judged]
+    prices = price_jobs(judged, tables)
     # The page's drawing library is large: what the rows took goes back to the system before it is loaded.
     demo.forget_rows()
     tables.clear()
-    return _conclude(plan, screen, _Facts(run, checks, children, ended, first_result_s, started), judged)
+    return _conclude(plan, screen, _Facts(run, checks, children, ended, first_result_s, started, prices), judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class _Facts:
     ended: list[str]
     first_result_s: float | None
     started: datetime
+    prices: tuple[Price, ...]
 
 
 def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -> int:
@@ -129,6 +132,7 @@ def _conclude(plan: Plan, screen: Screen, facts: _Facts, judged: list[Judged]) -
         jobs=tuple(found.record for found in judged),
         sent=read_sent(facts.run, members),
         log_events=count_log_events(facts.run, members),
+        prices=facts.prices,
     )
     from creditmesh_demo.page.render import draw, render
 

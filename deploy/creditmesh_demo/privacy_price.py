@@ -80,7 +80,7 @@ def price(books: Mapping[str, Book], spec: JobSpec, epsilons: Sequence[str], dra
 
     books: as they stand in the run, so that every point has the same training and hold-out rows. epsilons: decimals.
     """
-    spec = replace(spec, multiplier=0, statement=None)
+    spec = replace(spec, multiplier=0, statement=None, members=len(books))
     try:
         multipliers = [multiplier_for(spec, epsilon) for epsilon in epsilons]
     except InputError as error:

@@ -14,15 +14,17 @@ from creditmesh_demo.evaluation import Market, judge, model_difference, train_po
 from creditmesh_demo.newcomer import Newcomer, newcomer_document
 from creditmesh_demo.page.view import Curves, RecipeView, RunView, SelfCheck
 from creditmesh_demo.points import compose_applicant, points_table
+from creditmesh_demo.privacy_price import Price, price
 from creditmesh_demo.run_record import JobRecord, RunRecord, Sent, Timing
 from creditmesh_demo.self_check import count_differences
 from risk.card import Scorecard
 from risk.job import Book
 from risk.table import Table
 
-__all__ = ["Judged", "check_sums", "judge_job", "report_document", "run_view", "sent_by_reason"]
+__all__ = ["Judged", "check_sums", "judge_job", "price_jobs", "report_document", "run_view", "sent_by_reason"]
 
 REASONS = ("setup", "sketch", "counts", "training", "measuring", "halves", "consent", "verifying", "other")
+EPSILONS = ("1", "3", "8")
 NETWORK_FIGURES = ("auc", "ks", "brier", "ece")
 MASKED = "secagg.upload"
 VERIFIED = "secagg.sum-signature"
@@ -110,6 +112,12 @@ def report_document(run: RunRecord, judged: Sequence[Judged], timing: Timing) ->
     }
 
 
+def price_jobs(judged: Sequence[Judged], tables: Mapping[str, Table]) -> tuple[Price, ...]:
+    """Return what epsilon costs each recipe that was trained with noise, by training it again in this process."""
+    records = [found.record for found in judged if found.record.spec.private and found.record.network is not None]
+    return tuple(price(_books(item, tables, _measured(item)), item.spec, EPSILONS) for item in records)
+
+
 def run_view(
     run: RunRecord, judged: Sequence[Judged], checks: Sequence[SelfCheck], report: Mapping[str, Any]
 ) -> RunView:
@@ -131,6 +139,7 @@ def run_view(
         checks=tuple(checks),
         verifiers=_verifiers(run),
         excluded=tuple(dict.fromkeys(member for job in run.jobs for member in job.excluded)),
+        prices=run.prices,
     )
 
 
@@ -164,7 +173,7 @@ def _reason(name: str, after_measuring: bool) -> str:
         return "measuring"
     if name.startswith("sketch") or name == "bin-rows":
         return "sketch"
-    return "counts" if name == "bin-bads" else "training"
+    return "counts" if name in ("bin-bads", "bin-counts") else "training"
 
 
 def _last_measurement(job: JobRecord) -> int:

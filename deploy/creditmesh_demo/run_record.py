@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from creditmesh_demo.disclosed import Disclosed
 from creditmesh_demo.evaluation import BankModels
+from creditmesh_demo.privacy_price import Price
 from creditmesh_demo.self_check import OpenedSum
 from risk.job import JobSpec
 from risk.model import Model
@@ -80,7 +81,10 @@ class JobRecord:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunRecord:
-    """Hold a whole run: its room, its jobs in order, every message that left a node, and log entries by bank."""
+    """Hold a whole run: its room, its jobs in order, every message that left a node, and log entries by bank.
+
+    prices: what epsilon costs each recipe, none in an exact run.
+    """
 
     room: str
     seed: int
@@ -89,3 +93,4 @@ class RunRecord:
     jobs: tuple[JobRecord, ...]
     sent: tuple[Sent, ...]
     log_events: Mapping[str, int]
+    prices: tuple[Price, ...] = ()

@@ -11,6 +11,7 @@ from creditmesh_demo.page.headline import headline, statements
 from creditmesh_demo.page.render import draw, render
 from creditmesh_demo.page.texts import DIMENSION_NAMES, LABELS, WHY, signed
 from creditmesh_demo.page.view import BankRow, Contrast, RecipeView, RunView
+from creditmesh_demo.privacy_price import Price, PricePoint
 from creditmesh_demo.report import check_sums, judge_job, report_document, run_view
 from creditmesh_demo.run_record import Timing
 
@@ -121,6 +122,15 @@ def test_drawings_and_tables_are_there(page: str, view: RunView) -> None:
     assert page.count('class="card"') == len(view.points.fields)
     for bank in view.report["members"]:
         assert bank.replace("_", "_<wbr>") in page
+
+
+def test_the_price_of_privacy_stands_on_the_page_of_a_noisy_run(page: str, view: RunView) -> None:
+    assert 'id="price"' not in page
+    point = PricePoint("3", 1_650_000, 0.7123, 0.71, 0.715, 0.6543)
+    noisy = dataclasses.replace(view, prices=(Price("scorecard", 0.7234, (point,)), Price("trees", None, (), "none")))
+    shown = render(noisy, draw(noisy))
+    assert 'id="price"' in shown and "0.712" in shown and "0.654" in shown and "0.723" in shown
+    assert shown.count("<svg") == 2 * 8
 
 
 def test_values_are_escaped(view: RunView) -> None:

@@ -19,8 +19,9 @@ import numpy as np
 
 from creditmesh_demo.page.texts import DIMENSION_NAMES, REASON_COLOURS, Language, say, signed
 from creditmesh_demo.page.view import Applicant, BankRow, Curves
+from creditmesh_demo.privacy_price import Price
 
-__all__ = ["calibration", "gain", "ks", "market", "newcomer", "roc", "traffic", "waterfall"]
+__all__ = ["calibration", "gain", "ks", "market", "newcomer", "price", "roc", "traffic", "waterfall"]
 
 COLOURS = {
     "own": "#8a8f98",
@@ -110,6 +111,30 @@ def newcomer(steps: Sequence[Mapping[str, Any]], language: Language) -> str:
     axes.set_xlabel(say("newcomer_rows", language))
     axes.set_ylabel(say("auc_axis", language))
     _legend_above(figure, 3)
+    return _svg(figure)
+
+
+def price(prices: Sequence[Price], language: Language) -> str:
+    """Draw the network's AUC against epsilon, with and without secure aggregation, and the line without noise."""
+    figure, axes = _figure(3.4)
+    for item, (colour, _) in zip([item for item in prices if item.points], RECIPE_STYLES, strict=False):
+        epsilons = [float(point.epsilon) for point in item.points]
+        areas = [point.auc for point in item.points]
+        spread = [[point.auc - point.lowest for point in item.points], [p.highest - p.auc for p in item.points]]
+        name = say(item.recipe, language)
+        axes.errorbar(epsilons, areas, spread, color=colour, marker="o", capsize=3, linewidth=2, label=name)
+        label = f"{name}, {say('alone', language)}"
+        look = {"color": colour, "marker": "x", "linestyle": (0, (1.5, 1.5))}
+        axes.plot(epsilons, [point.alone for point in item.points], label=label, **look)
+        if item.exact is not None:
+            label = f"{name}, {say('no_noise', language)}"
+            axes.axhline(item.exact, color=colour, linewidth=1.2, linestyle=(0, (5, 2)), label=label)
+    ticks = sorted({float(point.epsilon) for item in prices for point in item.points})
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    axes.set(xlabel=say("epsilon_axis", language), ylabel=say("auc_axis", language))
+    axes.legend(loc="lower right")
     return _svg(figure)
 
 

@@ -105,6 +105,8 @@ def draw(view: RunView) -> dict[str, Any]:
         drawn["calibration"] = _both(charts.calibration, curves)
     if view.applicant is not None and view.points is not None:
         drawn["waterfall"] = _both(charts.waterfall, view.points.start, view.applicant)
+    if any(item.points for item in view.prices):
+        drawn["price"] = _both(charts.price, view.prices)
     banks = list(view.report["members"])
     if banks and view.sent:
         drawn["traffic"] = _both(charts.traffic, banks, view.sent)

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from creditmesh_demo.privacy_price import Price
+
 __all__ = [
     "Applicant",
     "BankRow",
@@ -158,7 +160,8 @@ class RunView:
     """Hold everything the page shows about one run; started is UTC text, report the content of report.json.
 
     sent: by reason (a key of `texts.LABELS`), bytes by bank. verifiers: members that at least signed each opened sum
-    after recomputing it, 0 if sums are not verified. excluded: banks that were lost for good.
+    after recomputing it, 0 if sums are not verified. excluded: banks that were lost for good. prices: what epsilon
+    costs each recipe, none in an exact run.
     """
 
     report: Mapping[str, Any]
@@ -174,3 +177,4 @@ class RunView:
     checks: tuple[SelfCheck, ...]
     verifiers: int
     excluded: tuple[str, ...]
+    prices: tuple[Price, ...] = ()
