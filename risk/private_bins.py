@@ -8,13 +8,14 @@ noise of one size hurts all fields about alike (the error of n cells under ampli
 n**(1/4)). Neighbours merge until a bin stands above its noise, violators of the declared direction are pooled, and
 neighbours merge further whose rates differ by less than sampling and noise explain. Evidence is shrunk: a bin whose
 log-odds are known with variance v keeps the share t / (t + v), where t, the variance between bins, is estimated from
-all bins of the field and drawn to a prior value by its own uncertainty (Efron and Morris, 1973).
+all bins of the field and drawn to a prior value by its own uncertainty (Efron and Morris, 1973). Floats are added by
+`fsum`, which rounds once: Python's own `sum` of floats differs between its versions.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isqrt, sqrt
+from math import fsum, isqrt, sqrt
 
 import numpy as np
 
@@ -150,7 +151,7 @@ def totals(noisy: Sequence[Noisy]) -> tuple[float, float]:
     goods = bads = weight = 0.0
     for item in noisy:
         trust = 1.0 / max(item.variance * item.coding.bins, 1e-12)
-        goods, bads, weight = goods + trust * sum(item.goods), bads + trust * sum(item.bads), weight + trust
+        goods, bads, weight = goods + trust * fsum(item.goods), bads + trust * fsum(item.bads), weight + trust
     goods, bads = max(goods / weight, 1.0), max(bads / weight, 1.0)
     rows = goods + bads
     return rows, min(max(bads / rows, 0.001), 0.999)
@@ -276,18 +277,19 @@ def _between(measured: Sequence[tuple[float, float, float]]) -> float:
     measured: of each bin its excess of bads over the overall rate, its information, and the variance of the noise in
     that excess.
     """
-    weight = sum(known * known for _, known, _ in measured)
+    weight = fsum(known * known for _, known, _ in measured)
     if weight <= 0.0:
         return BETWEEN
-    estimate = sum(excess * excess - known - noise for excess, known, noise in measured) / weight
-    spread = sum(2.0 * (known + noise + BETWEEN * known * known) ** 2 for _, known, noise in measured)
+    estimate = fsum(excess * excess - known - noise for excess, known, noise in measured) / weight
+    errors = [known + noise + BETWEEN * known * known for _, known, noise in measured]
+    spread = 2.0 * fsum(error * error for error in errors)
     own = spread / (weight * weight)
     prior = BETWEEN * BETWEEN
     return min(max((estimate * prior + BETWEEN * own) / (prior + own), LEAST_BETWEEN), 1.0)
 
 
 def _information(groups: Sequence[_Group], woe: Sequence[int]) -> float:
-    goods, bads = (max(sum(max(getattr(group, name), 0.0) for group in groups), 1.0) for name in ("goods", "bads"))
+    goods, bads = (max(fsum(max(getattr(group, name), 0.0) for group in groups), 1.0) for name in ("goods", "bads"))
     total = 0.0
     for group, steps in zip(groups, woe, strict=True):
         total += (max(group.goods, 0.0) / goods - max(group.bads, 0.0) / bads) * steps / (1 << WOE_BITS)

@@ -12,7 +12,7 @@ Hessian's own (Wiener, 1949; Gauss-Markov). No eigenvalue is needed, and a Hessi
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isqrt, sqrt
+from math import fsum, isqrt, sqrt
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def private_newton_rounds(
             if name == NOISY_NEWTON[0]:
                 hessian, unit = _hessian(sums, ground)
                 # The Hessian's error moves the gradient by its noise times the step, as long as the prior says.
-                through = spread * unit * unit * float(np.sum(prior))
+                through = spread * unit * unit * fsum(prior.tolist())
             gradient_unit = ground.longest / _STEP / _shares(name)[0]
             gradient = sums[: ground.width] * gradient_unit
             step = _step(ground, hessian, gradient, prior, spread * gradient_unit * gradient_unit + through)
