@@ -50,6 +50,7 @@ def _run(options: argparse.Namespace) -> int:
                 halves[member] = node_half(log.events(), _identity(keys, COORDINATOR))
                 held += heads[member]
         incomplete |= code_of(checked(coordinator, keys, held)) == INCOMPLETE
+        _check_told(options.logs[:-1], coordinator, keys)
         others = coordinator_halves(coordinator.events(), {each: _identity(keys, each) for each in halves})
     documents = []
     for member, half in halves.items():
@@ -63,6 +64,20 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         say_json(documents[0] if len(documents) == 1 else {"banks": documents, "exit_code": worst})
     return worst
+
+
+def _check_told(paths: list[Path], coordinator: OpenLog, keys: Keys) -> None:
+    """Check that every head which the coordinator recorded of a bank's log lies on that bank's one history.
+
+    A bank that signs a new history of its own would have to disown what it told the coordinator. The banks' logs are
+    opened again, after the coordinator's: a log that is still being written must not look older than what it told.
+    """
+    for path in paths:
+        with open_log(path, None) as node:
+            log = keys.judge(node)
+            told = peer_heads(coordinator.events(), log.origin)
+            if told:
+                checked(log, replace(keys, peer=keys.peer or coordinator.key), told)
 
 
 def _require_other(path: Path, log: OpenLog, coordinator: OpenLog, seen: dict[str, Half]) -> None:
