@@ -131,3 +131,20 @@ def test_a_ledger_belongs_to_one_log() -> None:
     _, lines = filled(RELEASE)
     with pytest.raises(VerificationError):
         Ledger("bank-b/privacy-log").take(lines[0])
+
+
+NORMS = st.integers(1, 10**9)
+
+
+@settings(max_examples=100)
+@given(NORMS, st.integers(1, 2**100), st.integers(1, 10**6), st.sampled_from(["train", "holdout", "half-a", "half-b"]),
+       st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True), st.integers(1, 10**6))  # fmt: skip
+def test_a_reservation_comes_back_from_its_line(
+    norm: int, variance: int, rate: int, rows: str, job: str, number: int
+) -> None:
+    event = PrivacyEvent(rows, variance, norm, norm * norm, rate)
+    release = Release(job, number, number, number, "x" * 64, "a" * 64, "d" * 64, event)
+    ledger = Ledger("bank-a/privacy-log")
+    _, line = ledger.reserve(release, Cap("9" * 300, WIDE.delta, 365), number)
+    ledger.take(line)
+    assert ledger.reserved == [(number, release)]
