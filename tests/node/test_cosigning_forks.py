@@ -37,7 +37,7 @@ def test_a_bank_whose_log_was_put_back_is_told_by_the_coordinator_before_it_take
         shutil.copytree(tmp_path / "backup", bank.state)  # with its mark and its witness: a whole state folder
         bank.open()
         with pytest.raises(VerificationError) as caught:
-            await bank.task
+            await asyncio.wait_for(bank.task, 60)
         assert caught.value.code == "rolled-back"
         assert not bank.cosigning.confirmed.is_set()
         proof = parse_checkpoint((bank.state / "known-head.note").read_bytes())[0]
@@ -67,7 +67,7 @@ def test_without_the_coordinators_help_another_bank_tells_it(tmp_path: Path) -> 
         await asyncio.sleep(1)
         bank.cosigning.settle()
         with pytest.raises(VerificationError) as caught:
-            await bank.task
+            await asyncio.wait_for(bank.task, 60)
         assert caught.value.code == "rolled-back"
 
     play(tmp_path, script)
@@ -172,7 +172,7 @@ def test_a_coordinators_log_that_was_put_back_stops_it(tmp_path: Path) -> None:
         network.open_coordinator()
         network.relay.ask()
         with pytest.raises(VerificationError) as caught:
-            await network.task
+            await asyncio.wait_for(network.task, 60)
         assert caught.value.code == "rolled-back"
 
     play(tmp_path, script)
