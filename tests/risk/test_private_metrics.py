@@ -15,12 +15,17 @@ from tests.risk.private_rooms import private_books, train_noisy
 from tests.risk.rooms import room_dictionary, room_tables, spec_of
 
 
-def measured(noise: int, seed: int = 0, rows: int = 6000) -> tuple[NetworkMetrics, float]:
-    """Return the figures of a model whose logit is the truth, and its area on the rows themselves."""
+def truth(middle: float, rows: int = 6000) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits about a middle, and targets that follow them."""
     rng = np.random.default_rng(1)
-    logit = rng.normal(-1.5, 1.0, rows)
-    target = (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
-    cuts = score_cuts(-1.5, 1.0)
+    logit = rng.normal(middle, 1.0, rows)
+    return logit, (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
+
+
+def measured(noise: int, seed: int = 0, middle: float = -1.5) -> tuple[NetworkMetrics, float]:
+    """Return the figures of a model whose logit is the truth, and its area on the rows themselves."""
+    logit, target = truth(middle)
+    cuts = score_cuts(middle, 1.0)
     place = np.searchsorted(cuts, np.floor(logit * 1024), side="right") + BINS * (target == 1)
     sums = 512 * np.bincount(place, minlength=2 * BINS)
     draws = np.random.default_rng(seed).normal(0, noise, len(sums))
@@ -59,6 +64,16 @@ def test_under_noise_the_area_is_unbiased_and_its_deviation_covers() -> None:
     noise_part = np.sqrt(np.mean(deviations) ** 2 - clean**2)
     assert abs(np.mean(errors)) < 0.004
     assert 0.6 * noise_part < np.std(errors) < 1.4 * noise_part and noise_part > clean
+
+
+@pytest.mark.parametrize("middle", [-1.5, 0.0, 1.5])
+def test_without_noise_the_deviation_is_delongs(middle: float) -> None:
+    """Worked out row by row, for few bads and for few goods."""
+    logit, target = truth(middle)
+    bads, goods = logit[target == 1], logit[target == 0]
+    wins = (bads[:, None] > goods[None, :]).astype(np.float64)
+    variance = wins.mean(axis=1).var() / len(bads) + wins.mean(axis=0).var() / len(goods)
+    assert measured(0, middle=middle)[0].auc_deviation == pytest.approx(variance**0.5, rel=0.03)
 
 
 def test_noise_alone_has_no_figure() -> None:
