@@ -58,6 +58,8 @@ MESSAGES: dict[str, st.SearchStrategy[Any]] = {
     "catch-up": st.builds(say.CatchUp, opened, digests, uint32),
     "receipt": st.builds(say.Receipt, documents),
     "halt": st.builds(say.Halt, codes),
+    "add-checkpoint": st.builds(say.AddCheckpoint, documents),
+    "cosigned": st.builds(say.Cosigned, st.integers(100, 599), documents, documents),
 }
 messages = st.one_of(*MESSAGES.values())
 empty_or_digest = st.just(b"") | digests
