@@ -1,6 +1,7 @@
 """A member's book: it keeps what was derived, and refuses what the job does not allow."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,11 +48,13 @@ def test_one_thing_of_a_kind_is_kept() -> None:
         {"max_rows": 2**24 + 1},
         {"seed": -1},
         {"holdout_ppm": 900_001},
+        {"multiplier": -1},
+        {"multiplier": 10**9 + 1},
         {"members": 128, "max_rows": 2**24},
     ],
 )
 def test_jobs_out_of_range_are_refused(change: dict[str, int]) -> None:
-    values = {"members": 4, "max_rows": 1000, "seed": 0, "holdout_ppm": 300_000, **change}
+    values: dict[str, Any] = {"members": 4, "max_rows": 1000, "seed": 0, "holdout_ppm": 300_000, **change}
     with pytest.raises(InputError, match="job: "):
         JobSpec("scorecard", 1, {}, DICTIONARY, **values)
 

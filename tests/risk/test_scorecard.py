@@ -53,6 +53,7 @@ def test_it_ranks_nearly_as_well_as_the_hidden_quality() -> None:
     outcome = train(spec, books, asks)
     assert len(asks) <= 40
     assert sum(ask.length * ask.word_bits // 8 for ask in asks) < 400_000
+    assert outcome.metrics is not None
     assert hidden > 0.70 and outcome.metrics.auc is not None and outcome.metrics.auc > hidden - 0.05
     assert outcome.metrics.ece is not None and outcome.metrics.ece < 0.03
     card = outcome.model
@@ -138,6 +139,7 @@ def test_the_real_rooms_reach_their_figure(room: str, least: float) -> None:
         books = books_of(tables, spec)
         outcome = train(spec, books)
         rows = concatenate([book.table.select(book.rows("holdout")) for book in books])
+        assert outcome.metrics is not None
         assert outcome.metrics.auc == pytest.approx(auc(rows.target, outcome.model.logit(rows)) or 0.0, abs=2e-3)
         found.append(outcome.metrics.auc or 0.0)
     assert float(np.mean(found)) >= least
