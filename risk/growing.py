@@ -171,7 +171,7 @@ class Growth:
         left = [_both_ways(array) for array in (sums.gradient, sums.hessian, sums.rows)]
         right = [whole - part for whole, part in zip(total, left, strict=True)]
         gain = self._gains(sums, (left, right), bounds)
-        parent = self._loss_drop(np.float64(total[0]), np.float64(total[1]), bounds)[0]
+        parent = self._loss_drop(np.asarray(total[0]), np.asarray(total[1]), bounds)[0]
         gain = np.where(np.isfinite(gain), gain - parent, -np.inf).astype(np.float32)
         place = int(np.argmax(gain))
         row, position = divmod(place, gain.shape[1])

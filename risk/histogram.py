@@ -8,6 +8,7 @@ with the Hessian below it. One request carries a tree level of several forests: 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def ask_level(spec: JobSpec, name: str, columns: Columns, stages: Sequence[Stage
     for stage in stages:
         length += len(stage.wanted) * 2 * sum(columns[stage.part][n].places + 1 for n in stage.scope)
         touched += 2 * len(stage.scope)
-    parameters = {
+    parameters: dict[str, int | str | tuple[int, ...] | tuple[str, ...]] = {
         "gradient_bits": scales.gradient_bits,
         "hessian_bits": scales.hessian_bits,
         "intercepts": tuple(stage.intercept for stage in stages),
@@ -164,7 +165,7 @@ def _slopes(ask: Ask, book: Book, part: str, coded: tuple[np.ndarray, np.ndarray
     for tree in trees[margin.count :]:
         margin.steps = margin.steps + tree[leaf_nodes(tree, codes, places), 5]
     margin.trees, margin.count = raw, len(trees)
-    intercept = dict(zip(_parts(ask), ask.parameters["intercepts"], strict=True))[part]  # type: ignore[arg-type]
+    intercept: Any = dict(zip(_parts(ask), ask.parameters["intercepts"], strict=True))[part]  # type: ignore[arg-type]
     chance = sigmoid((margin.steps + int(intercept)) / float(1 << LEAF_BITS))
     target = book.table.target[book.rows(PARTS[part])]
     gradient = np.rint((chance - target) * float(1 << int(ask.parameters["gradient_bits"])))  # type: ignore[arg-type]
