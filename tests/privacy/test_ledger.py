@@ -136,7 +136,7 @@ def test_a_ledger_belongs_to_one_log() -> None:
 NORMS = st.integers(1, 10**9)
 
 
-@settings(max_examples=100)
+@settings(max_examples=25)
 @given(NORMS, st.integers(1, 2**100), st.integers(1, 10**6), st.sampled_from(["train", "holdout", "half-a", "half-b"]),
        st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True), st.integers(1, 10**6))  # fmt: skip
 def test_a_reservation_comes_back_from_its_line(
