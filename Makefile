@@ -2,7 +2,7 @@
 # Needs Python 3.11 with venv, pip and make; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup towers demo test fast lint check wire locks redteam bench scale chaos mutate
+.PHONY: help setup towers demo test fast lint check wire locks redteam bench scale chaos mutate tamper accept
 
 # Compiled files are kept, whatever the shell says: seven processes of a demo would each compile the house again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,6 +23,8 @@ help:
 	@echo 'make scale   cost against 4 to 200 members, drawn ([OUT=folder])'
 	@echo 'make chaos   200 rounds with nodes killed, frozen and cut off [SEED=1]'
 	@echo 'make redteam plays the attacks on the protocol and says who refused each'
+	@echo 'make tamper  1000 ways to tamper with the logs of a demo [CASES=1000] [SEED=0]'
+	@echo 'make accept  programs of others judge our logs (Go, sigstore); each skip is named'
 	@echo 'make wire    protobuf code           make locks   requirements/*.lock (asks the package index)'
 	@echo 'make setup   only the .venv          make towers  try again to install torch and Flower'
 
@@ -78,6 +80,17 @@ demo: setup
 redteam: setup
 	@$(VENV_PYTHON) -m tests.redteam
 
+tamper: setup
+	@$(VENV_PYTHON) -m tests.tamper $(if $(CASES),--cases "$(CASES)") $(if $(SEED),--seed "$(SEED)")
+
+# Programs that are not ours judge what we write. Each test that cannot run here says why; sigstore gets an environment
+# of its own, since its requirements clash with the demo's.
+accept: setup
+	@test -x .venv-accept/bin/python || { $(VENV_PYTHON) -m venv .venv-accept && \
+		.venv-accept/bin/python -m pip install -qq --disable-pip-version-check sigstore==4.5.1 pymerkle==7.0.0 \
+		rfc8785==0.1.4; } || echo 'accept: sigstore could not be installed; its tests are skipped' >&2
+	@$(VENV_PYTHON) -m pytest -rs tests/interop
+
 chaos: setup
 	@$(VENV_PYTHON) -m tests.chaos $(if $(SEED),--seed "$(SEED)")
 
@@ -97,10 +110,10 @@ lint: setup
 	@$(VENV_PYTHON) -m mypy --no-error-summary
 
 fast: lint
-	@$(VENV_PYTHON) -m pytest -n 2 --dist loadgroup --hypothesis-profile fast -m 'not slow' $(UNIT)
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --hypothesis-profile fast -m 'not slow' $(UNIT)
 
 test: setup
-	@$(VENV_PYTHON) -m pytest -n 2 --dist loadgroup
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile
 
 # `make test` collects everything under tests/: floors, units, properties, vectors, wire drift, simulation, end to end.
 check: lint test

@@ -40,17 +40,14 @@ def _state_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state-home"))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make fast` leaves to `make test`, and keep whole networks of processes from running side by side.
+    """Mark what `make fast` leaves to `make test`, and put the networks of processes first: they take longest.
 
-    With several workers a file stays together, and everything in `tests/e2e` goes to one worker, first.
+    Workers take whole files (`--dist loadfile`), so that what a file's tests share is made once.
     """
     for item in items:
-        inside = _inside(item.path)
-        if _SLOW.search(inside):
+        if _SLOW.search(_inside(item.path)):
             item.add_marker(pytest.mark.slow)
-        item.add_marker(pytest.mark.xdist_group("e2e" if inside.startswith("e2e/") else inside))
     items.sort(key=lambda item: not _inside(item.path).startswith("e2e/"))
 
 
