@@ -94,20 +94,8 @@ class _Service:
         self._hub.on_refused = Refusals(log.defer, loop.time).note
         self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
-        key = load_log_key(config.state.dir, LOG_ORIGIN).verifier()
         self._releases = Releases(config.state.dir, store, log)
-        self._relay = Relay(
-            RelayDesk(
-                keys.identity,
-                log,
-                key,
-                heads,
-                lambda: self._members,
-                self._hub.send,
-                self._hub.backlog,
-                lambda: self._clerk is not None,
-            )
-        )
+        self._relay = self._make_relay(keys, log, heads)
         self._office = Office(
             config,
             keys.identity,
@@ -121,6 +109,19 @@ class _Service:
             self._seal,
             self._release,
         )
+
+    def _make_relay(self, keys: CoordinatorKeys, log: LogStore, heads: HeadStore) -> Relay:
+        desk = RelayDesk(
+            identity=keys.identity,
+            log=log,
+            key=load_log_key(self._config.state.dir, LOG_ORIGIN).verifier(),
+            heads=heads,
+            members=lambda: self._members,
+            send=self._hub.send,
+            backlog=self._hub.backlog,
+            is_busy=lambda: self._clerk is not None,
+        )
+        return Relay(desk)
 
     async def run(self) -> int:
         port = await self._hub.start()

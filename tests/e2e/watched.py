@@ -115,7 +115,7 @@ def _act_at(moment: str, reached: Path) -> None:
     kind, number, act = moment.split(":")
     send = Gate.send
 
-    async def watched(self: Gate, outgoing: Outgoing) -> int:
+    async def watched(self: Gate, outgoing: Outgoing) -> int | None:
         if (outgoing.kind, outgoing.round or 0) == (f"secagg.{kind}", int(number)) and not reached.exists():
             reached.write_text(str(time.time()))
             if act == "hold":

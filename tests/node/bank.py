@@ -116,14 +116,14 @@ def make_bank(folder: Path, member: str = "alpha") -> Bank:
     certificate = authority.issue_member_certificate(root, member, authority.public_key_of(key), now)
     seeds = {name: bytes([place]) * 32 for place, name in enumerate((member, "beta", "delta", "gamma"), start=1)}
     log = NoteSigner("coordinator/privacy-log", bytes(32)).verifier().encode()
+    state = folder / "state"
+    members = {name: _pins(name, seed) for name, seed in seeds.items()}
+    members[member]["log"] = load_log_key(state, f"{member}/privacy-log").verifier().encode()
+    members[member]["witness"] = load_witness_key(state, member).verifier(COSIGNATURE).encode()
     peers = {
         "coordinator": {"identity": IdentityKey.from_seed(bytes(32)).public.hex(), "log": log},
-        "members": {name: _pins(name, seed) for name, seed in seeds.items()},
+        "members": members,
     }
-    state = folder / "state"
-    own = peers["members"][member]
-    own["log"] = load_log_key(state, f"{member}/privacy-log").verifier().encode()
-    own["witness"] = load_witness_key(state, member).verifier(COSIGNATURE).encode()
     _write(folder / "ca.pem", root.certificate_pem)
     _write(folder / "node.pem", certificate)
     _write(folder / "node.key", key, mode=0o600)
