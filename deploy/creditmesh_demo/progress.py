@@ -124,8 +124,11 @@ class Screen:
         for problem in problems:
             self.say(problem)
         nodes, coordinator = out / "nodes", out / "coordinator"
-        self.say(f"report: {out / 'report.html'}\ncheck:  creditmesh-audit verify {coordinator}")
-        self.say(f"audit:  creditmesh-audit report {nodes}/* --coordinator {coordinator} --out audit.html")
+        pins = f"--members {nodes / report['members'][0] / 'keys' / 'members.json'}" if report["members"] else ""
+        self.say(f"report: {out / 'report.html'}")
+        self.say(f"check:  creditmesh-audit verify {nodes}/* {coordinator} {pins}")
+        self.say(f"audit:  creditmesh-audit report {nodes}/* --coordinator {coordinator} {pins} --out audit.html")
+
 
 
 def _cost(epsilons: Mapping[str, float | None]) -> str:

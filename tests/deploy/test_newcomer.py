@@ -39,7 +39,7 @@ def test_the_document_and_the_drawing_bear_a_hold_out_of_one_class() -> None:
     assert document["bank"] == "c"
     assert [step["auc_chosen"] for step in document["steps"]] == [0.69, None]
     for language in ("en", "zh"):
-        assert newcomer(document["steps"], language).startswith("<svg")  # type: ignore[arg-type]
+        assert newcomer(document["steps"], language).startswith("<svg")
 
 
 @pytest.mark.parametrize("given", ["c", "c:", ":300", "c:19", "c:-5", "c:1e3", "c:٣٠٠"])
