@@ -97,6 +97,7 @@ chaos: setup
 bench: setup
 	@$(VENV_PYTHON) -m tests.bench.one_sum
 	@$(VENV_PYTHON) tests/bench/secure_round.py
+	@$(VENV_PYTHON) -m tests.bench.million_events
 
 scale: setup
 	@$(VENV_PYTHON) -m tests.bench.scale $(if $(OUT),"$(OUT)",creditmesh-scale)
