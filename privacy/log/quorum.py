@@ -33,6 +33,7 @@ class QuorumWalk:
     checked: int = 0
     foreign: int = 0
     fault: str = ""
+    doubt: str = ""
     quorum_size: int = 0
     quorum_by: int = 0
 
@@ -55,7 +56,17 @@ class QuorumWalk:
             if name in known:
                 self.lines.setdefault(size, []).append(signature)
             elif name != own:
-                self.foreign += 1
+                self._take_foreign(size, signature)
+
+    def _take_foreign(self, size: int, signature: Signature) -> None:
+        """Count a line of an unknown key; one that is half a witness's was damaged, or its key was changed."""
+        assert self.policy is not None  # `add` asked
+        keys = (self.policy.log, *self.policy.witnesses.values())
+        self.foreign += 1
+        if any(key.key_id == signature.key_id for key in keys):
+            self._note(f"a line at {size} bears a witness's key id under another name")
+        elif any(key.name == signature.name for key in keys):
+            self.doubt = self.doubt or f"a line at {size} by {signature.name} is of another key than the policy's"
 
     def wants(self, size: int) -> bool:
         """Say whether the root at this size is needed, which costs a few hashes."""
@@ -91,6 +102,8 @@ class QuorumWalk:
             return "failed", self.fault
         if self.lines:
             return "rolled-back", f"witnesses cosigned {max(self.lines)} records, the log shows {size}"
+        if self.doubt:
+            return "flagged", self.doubt
         if not self.checked:
             return "skipped", "the source holds no cosignature of a known witness"
         ignored = f", {self.foreign} of unknown keys ignored" if self.foreign else ""

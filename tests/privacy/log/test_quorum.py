@@ -127,3 +127,17 @@ def test_without_a_policy_both_steps_are_skipped(log: MemoryLog) -> None:
 def test_a_policy_that_asks_for_nobody_is_met(log: MemoryLog) -> None:
     held, quorum = steps(verify_log(log.source(policy=Policy(log.source().key, {}, 0))))
     assert (held.status, quorum.status) == ("skipped", "passed")
+
+
+def test_a_line_that_is_half_a_witness_is_no_stranger(log: MemoryLog) -> None:
+    lines = [line(log, "bank-b", 13), line(log, "bank-c", 13)]
+    size, honest = line(log, "bank-d", 13)
+
+    renamed = (size, honest.replace("bank-d/witness", "bank-e/witness"))
+    held, _ = steps(verify_log(log.source(cosignatures=[*lines, renamed], policy=policy(log))))
+    assert held.status == "failed" and "under another name" in held.detail
+
+    rekeyed = (size, cosign(honest, NoteSigner("bank-d/witness", b"n" * 32), WHEN))
+    held, quorum = steps(verify_log(log.source(cosignatures=[*lines, rekeyed], policy=policy(log))))
+    assert held.status == "flagged" and "of another key" in held.detail
+    assert quorum.status == "passed"
