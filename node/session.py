@@ -160,6 +160,7 @@ class Session:
                 seat.sent()
             case "close":
                 outgoing = member.close(envelope, packet)
+                self._accuse(seat)
                 assert isinstance(envelope.message, msg.Close)  # `close` checked it
                 if not seat.spec.private:
                     settle_cohort(self._bank.usage, self._bank.permit, envelope.message.survivors)
@@ -178,6 +179,14 @@ class Session:
                 await self._ended(seat, envelope, packet)
             case _:
                 raise PeerError("kind-unexpected", f"the coordinator sent a {envelope.kind}")
+
+    def _accuse(self, seat: Seat) -> None:
+        """Write down whose box holds no share of theirs; the round goes on with the shares of the others."""
+        member = seat.member
+        for sender, code in member.blamed.items():
+            message = f"the box of {sender} in epoch {member.epoch_number} does not hold the share that it signed"
+            self._bank.alarmed(member.manifest.job, PeerError(code, message))
+        member.blamed.clear()
 
     async def _feed(self, seat: Seat, opened: OpenedSum | None, envelope: Envelope, packet: Packet) -> None:
         """Learn from a sum, if the coordinator's message showed a new one."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from node import seat as seat_module
 from node.service import _past_votes
 from privacy import messages as say
 from privacy.envelope import COORDINATOR, EVERYONE, Address
+from privacy.errors import MisuseError
 from privacy.manifest import Manifest
 from privacy.wire import decode_packet, decode_payload, decode_signed, encode_packet
 from tests.network import Network, Node
@@ -255,6 +257,48 @@ def test_a_request_that_the_node_did_not_derive_is_refused_with_its_code(tmp_pat
         assert node.alarms[-1] == ("job-1", "ask-mismatch")
         document = json.loads((node.state / "jobs" / "job-1" / "result.json").read_text("utf-8"))
         assert document == {"job": "job-1", "recipe": "scorecard", "state": "refused"}
+
+
+def test_a_box_without_its_share_is_written_down_and_the_job_goes_on(tmp_path: Path) -> None:
+    lying = Lying(tmp_path)
+
+    def tamper(name: str, kind: str, raw: bytes) -> bytes:
+        def spoilt(close: Any) -> say.Message:
+            box = bytes([close.boxes[3][0] ^ 1]) + close.boxes[3][1:]
+            return replace(close, boxes=(*close.boxes[:3], box, *close.boxes[4:]))
+
+        return resigned(raw, spoilt) if (name, kind) == ("bank-000", "close") else raw
+
+    lying.change = tamper
+
+    assert lying.play() == ("done", "")
+    victim, *others = lying.network.nodes.values()
+    assert lying.network.heard_by is not None
+    assert victim.alarms == [("job-1", "box-altered")] * len(lying.network.heard_by.aggregator.opened)
+    assert not any(node.alarms for node in others)
+
+
+def test_a_fault_of_our_own_stands_in_the_log_before_the_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network.of(tmp_path, 5)
+    honest: Any = vars(seat_module)["contribute"]
+
+    def careless(ask: Any, book: Any) -> Any:
+        part = honest(ask, book)
+        return part if book.table.member != "bank-002" else part + 2 * ask.bound
+
+    monkeypatch.setattr(seat_module, "contribute", careless)
+
+    async def test() -> None:
+        network.start()
+        await network.run(network.manifest(round_deadline_s=5))
+        with pytest.raises(MisuseError, match="bound"):
+            await network.nodes["bank-002"]._task
+
+    run_virtual(test())
+    assert network.nodes["bank-002"].alarms == [("job-1", "part-bound")]
+    assert not [outgoing for outgoing in network.nodes["bank-002"].log if outgoing.kind == "secagg.upload"]
 
 
 def test_a_forged_sum_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from privacy.errors import PrivacyError
 
-__all__ = ["ATTACKS", "Attack", "HeldError", "attack", "outcome", "together", "without"]
+__all__ = ["ATTACKS", "Attack", "HeldError", "attack", "together", "without"]
 
 
 class HeldError(PrivacyError):
@@ -51,15 +51,6 @@ def attack(
         return play
 
     return take
-
-
-def outcome(case: Attack) -> str:
-    """Play an attack and return the code that stopped it, or `SUCCEEDED`."""
-    try:
-        case.play()
-    except PrivacyError as error:
-        return error.code
-    return "SUCCEEDED"
 
 
 @contextmanager
