@@ -2,7 +2,7 @@
 # Needs Python 3.11 with venv, pip and make; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup towers demo test fast lint check wire locks redteam bench scale chaos mutate tamper accept
+.PHONY: help setup towers demo test fast lint check wire locks redteam model bench scale chaos mutate tamper accept
 
 # Compiled files are kept, whatever the shell says: seven processes of a demo would each compile the house again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,6 +23,7 @@ help:
 	@echo 'make scale   cost against 4 to 200 members, drawn ([OUT=folder])'
 	@echo 'make chaos   200 rounds with nodes killed, frozen and cut off [SEED=1]'
 	@echo 'make redteam plays the attacks on the protocol and says who refused each'
+	@echo 'make model   explores every way a coordinator can play the protocol; takes some minutes'
 	@echo 'make tamper  1000 ways to tamper with the logs of a demo [CASES=1000] [SEED=0]'
 	@echo 'make accept  programs of others judge our logs (Go, sigstore); each skip is named'
 	@echo 'make wire    protobuf code           make locks   requirements/*.lock (asks the package index)'
@@ -90,6 +91,9 @@ accept: setup
 		.venv-accept/bin/python -m pip install -qq --disable-pip-version-check sigstore==4.5.1 pymerkle==7.0.0 \
 		rfc8785==0.1.4; } || echo 'accept: sigstore could not be installed; its tests are skipped' >&2
 	@$(VENV_PYTHON) -m pytest -rs tests/interop
+
+model: setup
+	@$(VENV_PYTHON) -m tests.model
 
 chaos: setup
 	@$(VENV_PYTHON) -m tests.chaos $(if $(SEED),--seed "$(SEED)")
