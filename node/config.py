@@ -6,7 +6,7 @@
     [identity]     key, peers                           Ed25519 seed (0600) and members.json
     [source]       table, schema                        the bank's CSV or Parquet file and the data dictionary
     [permit]       purposes, recipes, min_cohort, ...   what this bank agrees to (every key has a default)
-    [state]        dir                                  log, models and results; made with mode 0700
+    [state]        dir, alarm_free_percent, ...         log, models and results (mode 0700); room that the disk must have
 
 This module opens no key and no table. Paths are relative to the file. Theory: `node.toml_file`.
 """
@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from node.toml_file import RelativePath, Section, read_model
 from privacy.errors import InputError
@@ -78,6 +78,24 @@ def _delta(value: str) -> str:
     return _decimal(value, Fraction(1, 10**15), Fraction(1, 1000), 'a decimal in quotes up to "0.001"')
 
 
+def _like(value: str, pattern: str, expected: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise ValueError(expected)
+    return value
+
+
+def _class(value: str) -> str:
+    return _like(value, "C[123]", '"C1", "C2" or "C3"')
+
+
+def _basis(value: str) -> str:
+    return _like(value, "[a-z0-9][a-z0-9.-]{0,62}", "1 to 63 of a-z, 0-9, . and -")
+
+
+def _day(value: str) -> str:
+    return _like(value, "[0-9]{4}-[0-9]{2}-[0-9]{2}|unstated", 'a day as "2030-12-31", or "unstated"')
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
@@ -109,10 +127,17 @@ class IdentitySettings(Section):
 
 
 class SourceSettings(Section):
-    """`[source]`: the bank's rows (`.csv` or `.parquet`) and the consortium's data dictionary (`schema`)."""
+    """`[source]`: the bank's rows (`.csv` or `.parquet`) and the consortium's data dictionary (`schema`).
+
+    classified: class of the rows, C1 to C3 (JR/T 0171-2020). basis: code of the legal basis they are held on.
+    retention_until: the day they must be gone, or `unstated`. The log says these of the dataset; nothing else reads them.
+    """
 
     table: RelativePath
     schema_file: RelativePath = Field(alias="schema")
+    classified: Annotated[str, AfterValidator(_class)] = "C2"
+    basis: Annotated[str, AfterValidator(_basis)] = "consortium-agreement"
+    retention_until: Annotated[str, AfterValidator(_day)] = "unstated"
 
 
 class PermitSettings(Section):
@@ -142,9 +167,20 @@ class PermitSettings(Section):
 
 
 class StateSettings(Section):
-    """`[state]`: the folder for the log, models and results."""
+    """`[state]`: the folder for the log, models and results.
+
+    alarm_free_percent, stop_free_percent: share of its disk at which an alarm is raised, and nothing is sent any more.
+    """
 
     dir: RelativePath
+    alarm_free_percent: int = Field(default=10, ge=0, le=99)
+    stop_free_percent: int = Field(default=5, ge=0, le=99)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "StateSettings":
+        if self.stop_free_percent > self.alarm_free_percent:
+            raise ValueError("stop_free_percent at most alarm_free_percent")
+        return self
 
 
 class NodeConfig(Section):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.disk_space import DiskRule, DiskWatch, free_percent
 from node.mark_file import MarkFile
 from node.note_key import keep_public, load_note_key
 from privacy.errors import InputError, VerificationError
@@ -60,6 +61,7 @@ class StoreSettings:
         config_sha256: 64 hex digits over the configuration, for `log.opened`.
         clock: reads wall clock (UTC microseconds) and monotonic clock.
         random_bytes: gives so many fresh random bytes.
+        disk: how much of the disk must be free. free_percent: reads how much is.
     """
 
     directory: Path
@@ -69,6 +71,8 @@ class StoreSettings:
     config_sha256: str
     clock: Callable[[], Instant]
     random_bytes: Callable[[int], bytes] = os.urandom
+    disk: DiskRule = DiskRule()
+    free_percent: Callable[[Path], float] = free_percent
 
 
 class RecordStore:
@@ -85,6 +89,7 @@ class RecordStore:
         self._path = settings.directory / "log.db"
         self._broken: InputError | None = None
         self._in_job = False
+        self._disk = DiskWatch(settings.directory, settings.disk, settings.free_percent)
         self._mark = MarkFile(settings.directory / "log.mark", settings.author.origin)
         try:
             self._database = self._connect(PRAGMAS)
@@ -110,11 +115,14 @@ class RecordStore:
         """Write the entries; on return they are durable, with the leaf index of each.
 
         Raises:
-            InputError: `disk-full` (the log stays valid and later appends may succeed) or `log-unusable`.
+            InputError: `disk-low` for an egress, `disk-full` (in both the log stays valid and later appends may
+                succeed) or `log-unusable`.
             MisuseError: `event-invalid`.
         """
         if self._broken:
             raise self._broken
+        self._appender.defer(self._disk.alarms())
+        self._disk.check(entries)
         try:
             return self._appender.append(entries)
         except sqlite3.Error as error:
@@ -149,6 +157,7 @@ class RecordStore:
 
         In a job the next message to leave commits it anyhow, and a round's commits are counted.
         """
+        self._appender.defer(self._disk.alarms())
         self._flush(JOB_PATIENCE_US if self._in_job else IDLE_PATIENCE_US)
 
     def hold(self, in_job: bool) -> None:
@@ -198,6 +207,14 @@ class RecordStore:
                 "SELECT event FROM event WHERE instr(event, ?) > 0 ORDER BY seq DESC LIMIT 1", (wanted,)
             ).fetchone()
         return None if row is None else decode_event(bytes(row[0]))
+
+    def of_kinds(self, *kinds: str) -> list[Event]:
+        """Return the events of these kinds, oldest first."""
+        wanted = " OR ".join("instr(event, ?) > 0" for _ in kinds)
+        needles = tuple(f'"kind":"{kind}"'.encode("ascii") for kind in kinds)
+        with self._reader_lock:
+            rows = self._reader.execute(f"SELECT event FROM event WHERE {wanted} ORDER BY seq", needles).fetchall()
+        return [decode_event(bytes(row[0])) for row in rows]
 
     def egress(self, payload_kind: str, job: str = "") -> list[Event]:
         """Return the `egress.authorised` events of one payload kind, of one job or of all, oldest first."""

@@ -163,7 +163,8 @@ def open_store(config: NodeConfig, boot: bytes) -> RecordStore:
     author = Author(origin, boot, Actor("service", "node", "node", "process"))
     signer = load_log_key(config.state.dir, origin)
     config_sha256 = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-    return RecordStore(StoreSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock))
+    disk = DiskRule(config.state.alarm_free_percent, config.state.stop_free_percent)
+    return RecordStore(StoreSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock, disk=disk))
 
 
 def _open_witness(config: NodeConfig, keys: NodeKeys) -> WitnessStore:

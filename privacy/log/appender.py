@@ -110,6 +110,8 @@ class Appender:
         """
         for entry in entries:
             check_entry(self._journal.author, entry)
+        if not (entries or receipts or cosignatures):
+            return
         with self._queue_lock:
             if self._waiting.since_us is None:
                 self._waiting.since_us = self._surroundings.clock().mono_us
