@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from coordinator import config, consortium
+from coordinator.access import leave_note
 from coordinator.job_file import JobFile, load_job
 from coordinator.keys_file import read_public, write_new
 from coordinator.store import Job, MemberStatus, ModelRecord, Store
@@ -55,14 +56,17 @@ def enrol(config_path: Path, member: str, keys: tuple[str, str, str], files: tup
         bank = consortium.Enrolment(member, identity, read_public(public), log, witness)
         certificate = consortium.enrol(settings, store, bank, datetime.now(UTC))
     write_new(out, certificate, 0o644)
+    leave_note(settings.state.dir, "enrol", member)
     print(f"enrolled {member}; certificate in {out}")
     return 0
 
 
 def set_status(config_path: Path, member: str, status: MemberStatus) -> int:
     """Suspend a bank, or let it in again; a running coordinator cuts a suspended one off within two seconds."""
-    with _store(config.load(config_path)) as store:
+    settings = config.load(config_path)
+    with _store(settings) as store:
         store.set_member_status(member, status)
+    leave_note(settings.state.dir, "suspend" if status == "suspended" else "restore", member)
     print(f"{member} is {status}")
     return 0
 
@@ -74,6 +78,7 @@ def submit(config_path: Path, job_path: Path, as_json: bool) -> int:
     spec = spec_of(job)
     with _store(settings) as store:
         job_id = store.add_job(job.job.recipe, spec)
+    leave_note(settings.state.dir, "submit", job_id)
     print(json.dumps({"id": job_id}) if as_json else job_id)
     return 0
 

@@ -39,7 +39,7 @@ from privacy.log.journal import (
 )
 from privacy.log.mark import check_mark
 from privacy.log.note import NoteSigner
-from privacy.log.record import Author, Entry, Event
+from privacy.log.record import Author, Entry, Event, decode_event
 from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
 
 __all__ = ["LOG_ORIGIN", "LogSettings", "LogStore", "load_log_key"]
@@ -155,6 +155,16 @@ class LogStore:
         """Return events `start` to `stop` - 1, as many as there are."""
         with self._reader_lock:
             return list(read_events(self._reader, start, stop))
+
+    def of_kinds(self, *kinds: str) -> list[Event]:
+        """Return the events of these kinds, oldest first."""
+        found: list[Event] = []
+        with self._reader_lock:
+            for kind in kinds:
+                needle = (f'"kind":"{kind}"'.encode("ascii"),)
+                rows = self._reader.execute("SELECT event FROM event WHERE instr(event, ?) > 0", needle).fetchall()
+                found += [decode_event(bytes(row[0])) for row in rows]
+        return sorted(found, key=lambda event: event.seq)
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of leaf `index` in the tree of `size` leaves."""

@@ -15,6 +15,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from coordinator.access import take_notes
 from coordinator.clerk import Clerk, Office
 from coordinator.config import CoordinatorConfig
 from coordinator.counter import Counter
@@ -30,7 +31,8 @@ from coordinator.receipt import ReceiptDesk
 from coordinator.refusals import Refusals
 from coordinator.relay import Relay, RelayDesk
 from coordinator.release import Releases
-from coordinator.store import Store
+from coordinator.roll import Roll
+from coordinator.store import Member, Store
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author
 
@@ -94,6 +96,7 @@ class _Service:
         self._hub.on_refused = Refusals(log.defer, loop.time).note
         self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
+        self._log, self._roll = log, Roll(log, load_log_key(config.state.dir, LOG_ORIGIN).verifier())
         self._releases = Releases(config.state.dir, store, log)
         self._relay = self._make_relay(keys, log, heads)
         self._office = Office(
@@ -189,7 +192,13 @@ class _Service:
         """Learn within half a second whom a command enrolled or suspended; the hub asks on every message."""
         while True:
             self._members = {member.id: member for member in await asyncio.to_thread(self._store.members)}
+            await asyncio.to_thread(self._write_down, dict(self._members))
             await asyncio.sleep(_FOLLOW_S)
+
+    def _write_down(self, members: dict[str, Member]) -> None:
+        """Record who belongs to the network, and what commands did."""
+        self._roll.settle(members)
+        take_notes(self._config.state.dir, self._log.append)
 
     def _is_member(self, member: str, serial: int) -> bool:
         if member not in self._members:

@@ -51,5 +51,5 @@ def _read(path: Path) -> AccessNote | None:
         with path.open("rb") as stream:
             return decode_note(stream.read(NOTE_LIMIT_BYTES + 1))
     except VerificationError as error:
-        say("access_note_unreadable", note=path.name, reason=error.message)
+        say("access_note_unreadable", reason=f"{path.name}: {error.message}")
         return None

@@ -89,9 +89,12 @@ def _replay(options: argparse.Namespace) -> int:
     import json
 
     from node import config
+    from node.access import leave_note
     from node.replay import replay_round
 
-    report = replay_round(config.load(options.config), options.job, options.round)
+    settings = config.load(options.config)
+    report = replay_round(settings, options.job, options.round)
+    leave_note(settings.state.dir, "replay", f"{options.job}/{options.round}")
     print(json.dumps(report.document(), indent=1) if options.json else "\n".join(report.lines()))
     return report.exit_code
 

@@ -6,7 +6,7 @@
     [identity]     key, peers                           Ed25519 seed (0600) and members.json
     [source]       table, schema                        the bank's CSV or Parquet file and the data dictionary
     [permit]       purposes, recipes, min_cohort, ...   what this bank agrees to (every key has a default)
-    [state]        dir, alarm_free_percent, ...         log, models and results (mode 0700); room that the disk must have
+    [state]        dir, alarm_free_percent, ...         log, models and results (mode 0700); room to keep free
 
 This module opens no key and no table. Paths are relative to the file. Theory: `node.toml_file`.
 """
@@ -130,7 +130,7 @@ class SourceSettings(Section):
     """`[source]`: the bank's rows (`.csv` or `.parquet`) and the consortium's data dictionary (`schema`).
 
     classified: class of the rows, C1 to C3 (JR/T 0171-2020). basis: code of the legal basis they are held on.
-    retention_until: the day they must be gone, or `unstated`. The log says these of the dataset; nothing else reads them.
+    retention_until: the day they must be gone, or `unstated`. The log says these of the dataset; nothing else does.
     """
 
     table: RelativePath

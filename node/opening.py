@@ -4,14 +4,15 @@ It decides nothing. Theory: each of these is written when it differs from what t
 which rows and which keys were in force at any record; a node that is restarted unchanged writes none of them.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from node.config import SourceSettings
 from node.keys_file import Peers
 from node.record_store import RecordStore
 from privacy.log.membership import Quorum, identity_key, membership_entries
+from privacy.log.policy import network_policy
 from privacy.log.record import Entry
-from privacy.log.policy import Policy
 
 __all__ = ["Rows", "opening_entries"]
 
@@ -40,11 +41,12 @@ class Rows:
         return Entry("dataset.registered", body)
 
 
-def opening_entries(store: RecordStore, rows: Rows, peers: Peers, policy: Policy) -> list[Entry]:
-    """Return what has changed since the log last said it. policy: the one in force for this node's own log."""
+def opening_entries(store: RecordStore, rows: Rows, peers: Peers, own: str) -> list[Entry]:
+    """Return what has changed since the log last said it. own: this member's id, whose witness does not count."""
+    policy = network_policy(peers.logs[own], own, peers.witnesses)
     dataset = rows.entry()
     said = [event.body for event in store.of_kinds("dataset.registered") if event.body["dataset"] == rows.dataset]
-    quorum = Quorum(policy.sha256(), policy.threshold, len(policy.witnesses))
+    quorum = Quorum(hashlib.sha256(policy.encode().encode()).hexdigest(), policy.threshold, len(policy.witnesses))
     current = {
         member: [
             identity_key(member, identity),
@@ -56,4 +58,4 @@ def opening_entries(store: RecordStore, rows: Rows, peers: Peers, policy: Policy
     for name, key in peers.witnesses.items():
         current.setdefault(name, [key.encode()])
     changed = membership_entries(store.of_kinds("member.changed", "key.rotated"), current, quorum)
-    return [*([dataset] if not said or said[-1] != dataset.body else []), *changed]
+    return [*([dataset] if not said or dict(said[-1]) != dict(dataset.body) else []), *changed]

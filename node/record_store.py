@@ -16,7 +16,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.disk_space import DiskRule, DiskWatch, free_percent
@@ -71,7 +71,7 @@ class StoreSettings:
     config_sha256: str
     clock: Callable[[], Instant]
     random_bytes: Callable[[int], bytes] = os.urandom
-    disk: DiskRule = DiskRule()
+    disk: DiskRule = field(default_factory=DiskRule)
     free_percent: Callable[[Path], float] = free_percent
 
 
@@ -210,11 +210,9 @@ class RecordStore:
 
     def of_kinds(self, *kinds: str) -> list[Event]:
         """Return the events of these kinds, oldest first."""
-        wanted = " OR ".join("instr(event, ?) > 0" for _ in kinds)
-        needles = tuple(f'"kind":"{kind}"'.encode("ascii") for kind in kinds)
         with self._reader_lock:
-            rows = self._reader.execute(f"SELECT event FROM event WHERE {wanted} ORDER BY seq", needles).fetchall()
-        return [decode_event(bytes(row[0])) for row in rows]
+            found = [_find(self._reader, (f'"kind":"{kind}"'.encode("ascii"), b"")) for kind in kinds]
+        return sorted((event for events in found for event in events), key=lambda event: event.seq)
 
     def egress(self, payload_kind: str, job: str = "") -> list[Event]:
         """Return the `egress.authorised` events of one payload kind, of one job or of all, oldest first."""

@@ -11,17 +11,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from node.access import take_notes
 from node.archive import Archive
 from node.budget import Budget, cap_of
 from node.config import NodeConfig
 from node.cosigning import Cosigner, Cosigning, refuse_behind
 from node.dataset import dataset_digest, pseudonym, read_dictionary
+from node.disk_space import DiskRule
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
 from node.journal_line import say
@@ -29,6 +31,7 @@ from node.keys_file import NodeKeys, read_keys
 from node.ledger_store import LedgerStore
 from node.link import LinkSettings
 from node.minutes import Minutes, MinutesLog
+from node.opening import Rows, opening_entries
 from node.permit import Permit
 from node.reading import read_table
 from node.record_store import RecordStore, StoreSettings, load_log_key
@@ -52,6 +55,7 @@ __all__ = ["SOFTWARE", "open_store", "run"]
 SOFTWARE = "creditmesh-node/0.1.0"
 _BOOT_BYTES = 16
 _PATIENCE_S = 1.5
+_COMMANDS_S = 1.0
 
 
 def run(config: NodeConfig) -> int:
@@ -107,12 +111,24 @@ async def _work(config: NodeConfig, keys: NodeKeys, stores: tuple[RecordStore, W
     )
     cosigning = Cosigning(cosigner, gate, store, witness, config.state.dir)
     loop = asyncio.get_running_loop()
+    commands = partial(take_notes, config.state.dir, store.append)
     bank = _bank(config, keys, store, lambda: loop.call_soon_threadsafe(cosigning.settle))
-    return await _until_stopped(gate, Session(bank, gate), cosigning, inbox)
+    running = (gate.run(), cosigning.run(), _every(_COMMANDS_S, commands))
+    return await _until_stopped(running, Session(bank, gate), cosigning, inbox)
+
+
+async def _every(seconds: float, work: Callable[[], object]) -> None:
+    """Do something in a thread again and again."""
+    while True:
+        await asyncio.to_thread(work)
+        await asyncio.sleep(seconds)
 
 
 async def _until_stopped(
-    gate: Gate, session: Session, cosigning: Cosigning, inbox: "asyncio.Queue[bytes | None]"
+    running: Iterable[Coroutine[Any, Any, Any]],
+    session: Session,
+    cosigning: Cosigning,
+    inbox: "asyncio.Queue[bytes | None]",
 ) -> int:
     """Run until a signal comes or something fails; None in the inbox stands for a new process of the coordinator."""
     loop, code = asyncio.get_running_loop(), 0
@@ -135,9 +151,7 @@ async def _until_stopped(
                 await cosigning.confirmed.wait()  # nothing leaves before the coordinator said which head it holds
                 await session.take(raw)
 
-    tasks: list[asyncio.Task[Any]] = [
-        asyncio.create_task(work) for work in (gate.run(), take(), cosigning.run(), stop.wait())
-    ]
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(work) for work in (*running, take(), stop.wait())]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -203,6 +217,10 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore, written: Calla
         random_bytes=os.urandom,
     )
     pins = Pins(dict(keys.peers.members), installed_digest(), dictionary.digest())
+    name = pseudonym(rules.commit_key, dataset)
+    changes = opening_entries(store, Rows(name, dictionary.digest(), config.source), keys.peers, config.member.id)
+    if changes:
+        store.append(changes)
     return Bank(
         rules=rules,
         pins=pins,
@@ -214,10 +232,8 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore, written: Calla
         alarmed=partial(_alarmed, store),
         write=partial(_write, (config.state.dir, store), written),
         archive=Archive(config.state.dir, dataset),
-        minutes=Minutes(
-            config.state.dir, pseudonym(rules.commit_key, dataset), MinutesLog(store.defer, store.of_job, store.hold)
-        ),
-        precautions=_precautions(config, store, pseudonym(rules.commit_key, dataset)),
+        minutes=Minutes(config.state.dir, name, MinutesLog(store.defer, store.of_job, store.hold)),
+        precautions=_precautions(config, store, name),
     )
 
 

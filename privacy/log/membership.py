@@ -2,8 +2,8 @@
 
 It reads no file and decides on nobody. Theory: the log itself remembers what it last said, so what is pinned or
 enrolled today is compared with the events there, and the difference is written. A key is text of the form
-`<owner>/<role>+...` (a verifier key, or `<member>/identity+<hex>` for an identity); a key that differs under a name that
-was known is a rotation, a name that appears or vanishes belongs to a member that came or went.
+`<owner>/<role>+...` (a verifier key, or `<member>/identity+<hex>` for an identity); a key that differs under a known
+name is a rotation, a name that appears or vanishes belongs to a member that came or went.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
