@@ -2,8 +2,8 @@
 
 A case is one mutation of one party's evidence, drawn from a seed and the case's number alone, so it can be repeated by
 itself. Outcomes: `noticed` (another exit code than 0, or a flagged step), `harmless` (everything that the tool reads is
-as it was: the bytes lay outside content), `tail` (only records were touched that no other party holds a head of, which nobody can
-notice and the tool's limits say), and `missed`, which fails the campaign.
+as it was: the bytes lay outside content), `tail` (only records were touched that no other party holds a head of, which
+nobody can notice and the tool's limits say), and `missed`, which fails the campaign.
 """
 
 import json
