@@ -87,7 +87,7 @@ class Replay:
         except StopIteration as stop:
             self.outcome = stop.value
         except type(notice):
-            self.outcome = None
+            pass  # it has learned nothing, and the outcome stays None
         self.done, self._request, self._plan = True, None, None
 
     def close(self) -> None:

@@ -154,6 +154,19 @@ def test_an_epoch_of_three_is_refused() -> None:
         table.tell(OWN, epoch_address(table), say.Assemble(tuple(NAMES[:3]), None))
 
 
+@pytest.mark.parametrize("kept", [4, 5])
+def test_an_epoch_below_the_job_s_smallest_cohort_is_refused_even_where_the_permit_allows_it(kept: int) -> None:
+    seven = names_of(7)  # u_min = 5
+    table = bench(seven)
+    call = (seven[0], epoch_address(table), say.Assemble(tuple(seven[:kept]), None))
+    if kept >= table.manifest.roster.smallest_cohort:
+        assert table.tell(*call) is not None
+        return
+    with refused("cohort-too-small", RefusalError):
+        table.tell(*call)
+    assert table.members[seven[0]].history.cohort is None
+
+
 def test_fewer_members_need_the_permit() -> None:
     table = bench(NAMES, may_exclude=allow_nothing)
     with refused("permit-exclusion", RefusalError):

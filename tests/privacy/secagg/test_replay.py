@@ -70,3 +70,25 @@ def test_a_closed_generator_is_over() -> None:
 
     Replay(waiting(), 4).close()
     assert closed == [True]
+
+
+class EnoughError(Exception):
+    """No more sums will come."""
+
+
+def test_a_generator_that_knows_an_early_end_says_what_it_learned_and_another_one_nothing() -> None:
+    def knowing() -> Generator[Wish, np.ndarray, int]:
+        try:
+            first = yield Wish("one")
+            yield Wish("two")
+        except EnoughError:
+            return int(first.sum())
+        return 0
+
+    for generator, learned in ((knowing(), 2), (rounds(), None)):
+        replay = Replay(generator, 4)
+        replay.feed(words(3, -1))
+        replay.end_early(EnoughError())
+        assert (replay.done, replay.outcome) == (True, learned)
+        replay.end_early(EnoughError())  # once is enough
+        assert replay.outcome == learned
