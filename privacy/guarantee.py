@@ -70,8 +70,8 @@ class Guarantee:
         return asdict(self)
 
     def statement(self) -> dict[str, str | int]:
-        """Return what a model file says: the guarantee, for whom it holds and how it is kept."""
-        return {**asdict(self), "unit": "one record at one bank", "neighbouring": "add-remove", "mechanism": "skellam"}
+        """Return what a model file says: the guarantee and how it is kept; for whom, the dictionary decides."""
+        return {**asdict(self), "neighbouring": "add-remove", "mechanism": "skellam"}
 
 
 def guarantee_of(document: Mapping[str, Any]) -> Guarantee:

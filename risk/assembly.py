@@ -50,7 +50,7 @@ def assemble(
             )
         )
     job = {"holdout_ppm": spec.holdout_ppm, "max_rows": spec.max_rows, "members": spec.members, "seed": spec.seed}
-    stated = {} if spec.statement is None else {"privacy": dict(spec.statement)}
+    stated = {} if spec.promise is None else {"privacy": spec.promise}
     return Scorecard(
         recipe=spec.label,
         fields=tuple(fields),

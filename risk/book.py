@@ -23,7 +23,10 @@ class Book:
     """Hold one member's table for one job.
 
     prf: a keyed function of the bank's that splits the rows of a job with differential privacy; no other job needs it.
-    Raises `RefusalError` where the table has more rows than the job allows, `MisuseError` where a column that the
+    In such a job one row a borrower is in a part, where the dictionary names the borrower; exact jobs use all rows.
+    upload: secret bytes of one answer, which `risk.sampling` sets.
+    Raises `RefusalError` where the table has more rows than the job allows or, in a job with differential privacy, does
+    not say whose rows they are although the dictionary names the borrower; `MisuseError` where a column that the
     dictionary declares for the model is absent (the reader fills it with missing).
     """
 
@@ -31,6 +34,7 @@ class Book:
     spec: JobSpec
     prf: Prf | None = field(default=None, repr=False)
     split: Split = field(init=False)
+    upload: bytes = field(init=False, default=b"", repr=False)
     _kept: dict[str, tuple[Hashable, Any]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +54,12 @@ class Book:
             return split(self.table.target, self.table.member, spec.seed, spec.holdout)
         if self.prf is None:
             raise MisuseError("book-prf", "a job with differential privacy needs the bank's keyed function")
+        if spec.unit == "borrower" and self.table.borrower is None:
+            raise RefusalError(
+                "borrower-absent",
+                f"the table of {self.table.member!r} has no column {spec.dictionary.borrower!r}, so nobody can tell "
+                "which rows are one borrower's",
+            )
         return keyed_split(self.table, spec.seed, spec.holdout_ppm, self.prf)
 
     def rows(self, name: str) -> np.ndarray:

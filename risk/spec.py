@@ -67,6 +67,16 @@ class JobSpec:
         return self.multiplier > 0
 
     @property
+    def unit(self) -> Literal["borrower", "record"]:
+        """Return whom a job with differential privacy protects: one borrower with all its rows, or one row."""
+        return "record" if self.dictionary.borrower is None else "borrower"
+
+    @property
+    def promise(self) -> dict[str, str | int] | None:
+        """Return what the model file of a job with differential privacy says of it, the unit included, else None."""
+        return None if self.statement is None else {**self.statement, "unit": f"one {self.unit} at one bank"}
+
+    @property
     def holdout(self) -> float:
         """Return the share of the rows held out."""
         return self.holdout_ppm / 1_000_000

@@ -6,7 +6,10 @@ telling it to anybody.
 
 Theory of the split of a job with differential privacy: releases on two sets of rows cost the larger of the two only if
 each row's place depends on that row alone (parallel composition; McSherry, 2009). So a pseudo-random function under the
-bank's key decides row by row, without strata; of equal rows each is numbered, which moves no other row.
+bank's key decides row by row, without strata; of equal rows each is numbered, which moves no other row. Where rows say
+whose they are, the borrower is the unit: one of its rows, drawn by that function from its rows alone, counts in the job
+and goes where its digest is sent; the others count nowhere. Whoever comes or goes with all rows then adds or takes
+one row of one part and moves nobody else's.
 """
 
 import hashlib
@@ -27,7 +30,10 @@ Prf = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Split:
-    """Hold row numbers, each array sorted int64: holdout and train are disjoint, the two halves make up train."""
+    """Hold row numbers, each array sorted int64: holdout and train are disjoint, the two halves make up train.
+
+    Rows of a borrower who already counts with another row are in no part.
+    """
 
     train: np.ndarray
     holdout: np.ndarray
@@ -65,23 +71,38 @@ def split(target: np.ndarray, member: str, seed: int, holdout: float) -> Split:
 
 
 def keyed_split(table: Table, seed: int, holdout_ppm: int, prf: Prf) -> Split:
-    """Return the split of a job with differential privacy: every row goes where the function sends it, alone.
+    """Return the split of a job with differential privacy: every borrower goes where the function sends it, alone.
 
-    seed: the job's. holdout_ppm: chance of being held out, in millionths. A row is the bytes of its columns, target and
-    month, and its number among equal rows.
+    seed: the job's. holdout_ppm: chance of being held out, in millionths. A row that does not say whose it is counts as
+    a borrower of its own: the bytes of its columns, target and month, and its number among equal such rows.
     """
-    label = f"creditmesh split/1|{seed}|{holdout_ppm}|".encode()
-    seen: Counter[bytes] = Counter()
-    held = np.zeros(table.rows, dtype=bool)
-    second = np.zeros(table.rows, dtype=bool)
     limit = holdout_ppm * 2**64
-    for number, row in enumerate(_row_bytes(table)):
-        drawn = prf(label + seen[row].to_bytes(8, "big") + row)
-        seen[row] += 1
-        held[number] = int.from_bytes(drawn[:8], "big") * 1_000_000 < limit
-        second[number] = drawn[8] & 1 == 1
-    rows = np.arange(table.rows, dtype=np.int64)
+    names = _named(table, f"{seed}|{holdout_ppm}|".encode(), prf)
+    rows = np.array(sorted(names), dtype=np.int64)
+    drawn = [prf(names[row]) for row in rows.tolist()]
+    held = np.array([int.from_bytes(tag[:8], "big") * 1_000_000 < limit for tag in drawn], dtype=bool)
+    second = np.array([tag[8] & 1 == 1 for tag in drawn], dtype=bool)
     return Split(rows[~held], rows[held], rows[~held & ~second], rows[~held & second])
+
+
+def _named(table: Table, job: bytes, prf: Prf) -> dict[int, bytes]:
+    """Return the rows that count, and for each what the function is asked to place it."""
+    row_bytes = _row_bytes(table)
+    seen: Counter[bytes] = Counter()
+    names: dict[int, bytes] = {}
+    rows_of: dict[bytes, list[int]] = {}
+    for number, row in enumerate(row_bytes):
+        whose = b"" if table.borrower is None else table.borrower[number].tobytes()
+        if any(whose):
+            rows_of.setdefault(whose, []).append(number)
+        else:
+            names[number] = b"creditmesh split/1|" + job + seen[row].to_bytes(8, "big") + row
+            seen[row] += 1
+    for whose, rows in rows_of.items():
+        label = b"creditmesh split-row/1|" + job + whose
+        kept = rows[0] if len(rows) == 1 else min(rows, key=lambda number: prf(label + row_bytes[number]))
+        names[kept] = b"creditmesh split-borrower/1|" + job + whose
+    return names
 
 
 def _row_bytes(table: Table) -> list[bytes]:
@@ -93,6 +114,6 @@ def _row_bytes(table: Table) -> list[bytes]:
         if column.dtype.kind == "f":
             column = np.where(np.isnan(column), np.nan, column + 0.0)
         plain = np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<")))
-        parts.append(plain.view(np.uint8).reshape(table.rows, -1))
+        parts.append(plain.view(np.uint8).reshape(table.rows, column.dtype.itemsize))
     whole = np.ascontiguousarray(np.concatenate(parts, axis=1))
     return [row.tobytes() for row in whole]

@@ -11,7 +11,10 @@ import numpy as np
 
 from risk.errors import MisuseError
 
-__all__ = ["Table", "concatenate"]
+__all__ = ["BORROWER_BYTES", "Table", "concatenate"]
+
+BORROWER_BYTES = 16
+"""Half a SHA-256: two of 2**24 borrowers share one with a chance below 2**-80."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -20,13 +23,15 @@ class Table:
 
     member: its id. columns: by field name; a number or flag is (n_rows,) float64 with NaN for missing, a category
     is (n_rows,) int16, the place of the level in the dictionary, -1 for missing. target: (n_rows,) int8, 1 = bad,
-    0 = good. month: (n_rows,) int32, 12 * year + month - 1, or None where the room has no time.
+    0 = good. month: (n_rows,) int32, 12 * year + month - 1, or None where the room has no time. borrower: (n_rows, 16)
+    uint8, a digest of whose row it is, all zero where the row does not say; None where no row does. It is no feature.
     """
 
     member: str
     columns: Mapping[str, np.ndarray]
     target: np.ndarray
     month: np.ndarray | None = None
+    borrower: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.target.dtype != np.int8 or self.target.ndim != 1:
@@ -39,6 +44,9 @@ class Table:
                 raise MisuseError(
                     "table-column", f"column {name!r} of {self.member!r} is {values.shape} {values.dtype}"
                 )
+        whose = self.borrower
+        if whose is not None and (whose.shape != (self.rows, BORROWER_BYTES) or whose.dtype != np.uint8):
+            raise MisuseError("table-borrower", f"borrowers of {self.member!r} are {whose.shape} {whose.dtype}")
 
     @property
     def rows(self) -> int:
@@ -54,7 +62,8 @@ class Table:
         """Return the rows named by a boolean mask (n_rows,) or by an index array, in that order."""
         columns = {name: values[rows] for name, values in self.columns.items()}
         month = None if self.month is None else self.month[rows]
-        return Table(self.member, columns, self.target[rows], month)
+        borrower = None if self.borrower is None else self.borrower[rows]
+        return Table(self.member, columns, self.target[rows], month, borrower)
 
 
 def concatenate(tables: Sequence[Table], member: str = "pooled") -> Table:
@@ -68,4 +77,6 @@ def concatenate(tables: Sequence[Table], member: str = "pooled") -> Table:
     target = np.concatenate([table.target for table in tables])
     months = [table.month for table in tables if table.month is not None]
     month = np.concatenate(months) if len(months) == len(tables) else None
-    return Table(member, columns, target, month)
+    borrowers = [table.borrower for table in tables if table.borrower is not None]
+    borrower = np.concatenate(borrowers) if len(borrowers) == len(tables) else None
+    return Table(member, columns, target, month, borrower)

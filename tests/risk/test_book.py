@@ -1,5 +1,6 @@
 """A member's book: it keeps what was derived, and refuses what the job does not allow."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from risk.book import Book
 from risk.errors import InputError, MisuseError, RefusalError
 from risk.spec import JobSpec
 from risk.table import Table
+from tests.risk.private_rooms import prf_of
 from tests.risk.rooms import room_dictionary, room_tables, spec_of
 
 DICTIONARY = room_dictionary()
@@ -23,6 +25,22 @@ def test_too_many_rows_and_absent_columns() -> None:
     columns = {name: values for name, values in TABLE.columns.items() if name != "share"}
     with pytest.raises(MisuseError, match="'share'"):
         Book(Table(TABLE.member, columns, TABLE.target), spec_of(DICTIONARY, 4))
+
+
+def test_one_row_a_borrower_counts_in_a_job_with_noise_and_every_row_in_an_exact_one() -> None:
+    named = replace(DICTIONARY, borrower="firm")
+    digests = np.repeat(np.arange(1, 41, dtype=np.uint8), 3)[:, None].repeat(16, axis=1)
+    table = replace(TABLE, borrower=digests)
+    exact, plain = Book(table, spec_of(named, 4)), Book(TABLE, spec_of(DICTIONARY, 4))
+    for name in ("train", "holdout", "half-a", "half-b"):
+        np.testing.assert_array_equal(exact.rows(name), plain.rows(name))
+    noisy = spec_of(named, 4, multiplier=1_000_000)
+    assert (noisy.unit, spec_of(DICTIONARY, 4).unit) == ("borrower", "record")
+    book = Book(table, noisy, prf_of("b"))
+    counted = np.concatenate([book.rows("train"), book.rows("holdout")])
+    assert sorted(digests[counted, 0]) == list(range(1, 41))
+    with pytest.raises(RefusalError, match="no column 'firm'"):
+        Book(TABLE, noisy, prf_of("b"))
 
 
 def test_one_thing_of_a_kind_is_kept() -> None:

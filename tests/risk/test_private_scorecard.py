@@ -81,6 +81,29 @@ def test_no_row_changes_a_sum_by_more_than_declared(seed: int, multiplier: int, 
             assert int(np.max(np.abs(change))) <= ask.row_linf
 
 
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**31), st.integers(2, 30))
+def test_no_borrower_changes_a_sum_by_more_than_declared(seed: int, borrowers: int) -> None:
+    """With all rows, many or few, a borrower comes to the very books of a job and goes."""
+    plain = private_spec(max_rows=2000)
+    spec = replace(plain, dictionary=replace(plain.dictionary, borrower="firm"))
+    asks: list[Ask] = []
+    tables = [
+        replace(table, borrower=np.arange(table.rows * 16, dtype=np.uint32).astype(np.uint8).reshape(-1, 16))
+        for table in room_tables(spec.dictionary, (300, 200, 150, 100), seed)
+    ]
+    train_noisy(spec, private_books(tables, spec), seed % 1000, asks)
+    whose = np.random.default_rng(seed).integers(0, borrowers, 150)
+    table = replace(tables[2], borrower=np.repeat(whose.astype(np.uint8)[:, None], 16, axis=1))
+    for gone in range(1, min(borrowers, 6)):
+        before, after = (Book(rows, spec, prf_of("b")) for rows in (table, table.select(whose != gone)))
+        for ask in asks:
+            change = contribute(ask, before) - contribute(ask, after)
+            assert int(np.sum(change**2)) <= ask.row_l2_squared, ask.name
+            assert int(np.sum(np.abs(change))) <= ask.row_l1
+            assert int(np.max(np.abs(change))) <= ask.row_linf
+
+
 def test_a_part_is_the_sum_of_its_rows() -> None:
     spec = private_spec(max_rows=2000)
     asks, books = asked(spec)
@@ -184,14 +207,27 @@ def test_the_statement_stands_in_the_model_file() -> None:
     spec = replace(private_spec(), statement=statement)
     outcome = train_noisy(spec, private_books(room_tables(spec.dictionary, SIZES, 4), spec))
     kept = decode_model(encode_model(outcome.model))
-    assert isinstance(kept, Scorecard) and kept.training["privacy"] == statement
+    assert isinstance(kept, Scorecard) and kept.training["privacy"] == {
+        **statement,
+        "unit": "one record at one bank",
+    }
 
 
-@pytest.mark.parametrize("name", ["trees", "towers"])
+def test_the_statement_names_the_borrower_where_the_dictionary_does() -> None:
+    plain = private_spec()
+    spec = replace(plain, statement={"epsilon": "3"}, dictionary=replace(plain.dictionary, borrower="firm"))
+    tables = room_tables(spec.dictionary, SIZES, 4)
+    named = [replace(table, borrower=np.zeros((table.rows, 16), dtype=np.uint8)) for table in tables]
+    kept = train_noisy(spec, private_books(named, spec)).model
+    assert isinstance(kept, Scorecard)
+    assert kept.training["privacy"] == {"epsilon": "3", "unit": "one borrower at one bank"}
+
+
+@pytest.mark.parametrize("name", ["towers"])
 def test_a_recipe_without_such_a_form_is_refused(name: str) -> None:
     from risk.catalogue import recipe
 
-    pytest.importorskip("torch" if name == "towers" else "numpy")
+    pytest.importorskip("torch")
     found = recipe(name)
     spec = replace(private_spec(), recipe=name, version=found.version, parameters=found.parse_parameters({}))
     with pytest.raises(InputError, match="differential privacy"):

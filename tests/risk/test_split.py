@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,72 @@ def test_a_row_taken_away_moves_no_other_row(seed: int, count: int, data: st.Dat
     assert all(not after[name] - before[name] for name in before)
     assert changed in (["holdout"], ["train", "half_a"], ["train", "half_b"])
     assert all(sum(difference.values()) == 1 for difference in lost)
+
+
+def borrowers_of(seed: int, count: int) -> Table:
+    """Return rows of which many are one borrower's, many equal, and some say not whose they are."""
+    table = rows_of(seed, count)
+    digests = np.random.default_rng([seed, 1]).integers(0, 9, count).astype(np.uint8)
+    borrower = np.zeros((count, 16), dtype=np.uint8)
+    borrower[:, 15] = digests
+    return replace(table, borrower=borrower)
+
+
+@given(st.integers(0, 2**31), st.integers(2, 60), st.data())
+def test_a_borrower_taken_away_takes_one_row_and_moves_nobody(seed: int, count: int, data: st.DataObject) -> None:
+    table = borrowers_of(seed, count)
+    assert table.borrower is not None
+    whose = table.borrower[:, 15]
+    gone = data.draw(st.sampled_from(sorted({int(each) for each in whose if each} or {1})))
+    left = np.flatnonzero(whose != gone)
+    fewer = table.select(left)
+    before, after = (keyed_split(rows, 1, 300_000, prf) for rows in (table, fewer))
+    lost = {}
+    for name in ("holdout", "train", "half_a", "half_b"):
+        stayed = set(left[getattr(after, name)].tolist())
+        was = set(getattr(before, name).tolist())
+        assert stayed <= was
+        lost[name] = was - stayed
+        assert all(whose[row] == gone for row in lost[name])
+    assert sum(map(len, (lost["holdout"], lost["train"]))) == int(gone in whose)
+    assert lost["half_a"] | lost["half_b"] == lost["train"]
+
+
+@given(st.integers(0, 2**31), st.integers(1, 60), st.integers(0, 2**31))
+def test_one_row_a_borrower_counts_whatever_the_order(seed: int, count: int, order: int) -> None:
+    table = borrowers_of(seed, count)
+    shuffled = table.select(np.random.default_rng(order).permutation(count))
+    found = []
+    for rows in (table, shuffled):
+        assert rows.borrower is not None
+        parts = keyed_split(rows, 1, 300_000, prf)
+        counted = rows.borrower[np.concatenate([parts.train, parts.holdout]), 15]
+        whose = rows.borrower[:, 15].tolist()
+        assert sorted(counted) == [0] * whose.count(0) + sorted(set(whose) - {0})
+        found.append(kinds(rows, parts))
+    assert found[0] == found[1]
+
+
+def test_where_no_row_says_whose_it_is_the_split_is_that_of_rows() -> None:
+    table = rows_of(3, 50)
+    silent = replace(table, borrower=np.zeros((50, 16), dtype=np.uint8))
+    first, second = keyed_split(table, 0, 300_000, prf), keyed_split(silent, 0, 300_000, prf)
+    for name in ("train", "holdout", "half_a", "half_b"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_which_row_counts_differs_between_jobs_and_keys() -> None:
+    count = 64
+    table = Table("b", {"x": np.arange(float(count))}, np.zeros(count, dtype=np.int8))
+    one = replace(table, borrower=np.full((count, 16), 1, dtype=np.uint8))
+
+    def kept(seed: int, key: bytes) -> int:
+        parts = keyed_split(one, seed, 300_000, lambda message: hmac.digest(key, message, "sha256"))
+        (row,) = [*parts.train, *parts.holdout]
+        return int(row)
+
+    assert len({kept(seed, b"key") for seed in range(8)}) > 3
+    assert len({kept(0, bytes([key])) for key in range(8)}) > 3
 
 
 def kinds(table: Table, parts: Split) -> dict[str, Counter[str]]:
