@@ -66,7 +66,7 @@ class Budget:
     """Spend one bank's budget.
 
     dataset: 64 hex digits of the table in use. record: lets an entry ride on the next commit of the privacy log. now:
-    reads UTC microseconds.
+    reads UTC microseconds. unit: `borrower` where the table says whose each row is, else `record`.
     """
 
     store: LedgerStore
@@ -74,6 +74,7 @@ class Budget:
     dataset: str
     record: Callable[[Entry], None]
     now: Callable[[], int]
+    unit: str = "record"
 
     def decide(self, manifest: Manifest, releases: Callable[[], tuple[Planned, ...]]) -> None:
         """Raise `RefusalError` unless a job keeps what it promises and fits under the cap; an exact job passes.
@@ -106,7 +107,7 @@ class Budget:
             raise RefusalError("noise-missing", f"the request {request.name} of a job with noise carries none")
         event = PrivacyEvent(request.rows, request.noise, request.row_l1, request.row_l2_squared, request.sampling_ppm)
         asked = ask_digest(request.encode()).hex()
-        release = Release(manifest.job, *at, request.name, asked, self.dataset, event)
+        release = Release(manifest.job, *at, request.name, asked, self.dataset, event, self.unit)
         made = self.store.reserve(release, self.cap, self.now())
         head = self.store.ledger.heads[made.number].hex()
         self.record(spend_entry(made, self.cap, manifest.purpose, head))
@@ -133,7 +134,7 @@ def spend_entry(made: Reservation, cap: Cap, purpose: str, head: str) -> Entry:
     release, event = made.release, made.release.event
     body = {
         "dataset": release.dataset,
-        "unit": "record",
+        "unit": release.unit,
         "neighbouring": event.neighbouring,
         "mechanism": event.mechanism,
         "sampling": "none" if event.sampling_ppm == WHOLE_PPM else "poisson",

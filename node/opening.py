@@ -16,17 +16,20 @@ from privacy.log.record import Entry
 
 __all__ = ["Rows", "opening_entries"]
 
-UNIT_OF_PRIVACY = "borrower-row"
 COORDINATOR = "coordinator"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The dataset in use: its pseudonym, the digest of its dictionary (64 hex digits), and what the bank says of it."""
+    """The dataset in use: its pseudonym, the digest of its dictionary (64 hex digits), and what the bank says of it.
+
+    unit: whom jobs with noise protect on it: `borrower` where the table says whose each row is, else `record`.
+    """
 
     dataset: str
     schema_sha256: str
     source: SourceSettings
+    unit: str
 
     def entry(self) -> Entry:
         """Return the `dataset.registered` event."""
@@ -35,7 +38,7 @@ class Rows:
             "schema_sha256": self.schema_sha256,
             "class": self.source.classified,
             "basis": self.source.basis,
-            "unit_of_privacy": UNIT_OF_PRIVACY,
+            "unit_of_privacy": self.unit,
             "retention_until": self.source.retention_until,
         }
         return Entry("dataset.registered", body)

@@ -50,7 +50,8 @@ def _take(stream: IO[bytes], head: dict[str, Any], member: str) -> Table:
     pipe: Any = SimpleNamespace(read=stream.read)
     arrays = [np.lib.format.read_array(pipe, allow_pickle=False) for _ in range(1 + len(head["columns"]))]
     month = np.lib.format.read_array(pipe, allow_pickle=False) if head["month"] else None
-    return Table(member, dict(zip(head["columns"], arrays[1:], strict=True)), arrays[0], month)
+    borrower = np.lib.format.read_array(pipe, allow_pickle=False) if head["borrower"] else None
+    return Table(member, dict(zip(head["columns"], arrays[1:], strict=True)), arrays[0], month, borrower)
 
 
 def _give(stream: IO[bytes], path: Path, schema: Path, member: str) -> None:
@@ -67,11 +68,16 @@ def _give(stream: IO[bytes], path: Path, schema: Path, member: str) -> None:
         message = f"{path}: cannot be read ({type(error).__name__})"
         stream.write(json.dumps({"code": "table-reader", "message": message}).encode() + b"\n")
         return
-    head = {"columns": list(table.columns), "month": table.month is not None, "warnings": warnings}
+    head = {
+        "columns": list(table.columns),
+        "month": table.month is not None,
+        "borrower": table.borrower is not None,
+        "warnings": warnings,
+    }
     stream.write(json.dumps(head).encode() + b"\n")
-    months = [] if table.month is None else [table.month]
+    others = [values for values in (table.month, table.borrower) if values is not None]
     pipe: Any = SimpleNamespace(write=stream.write)
-    for values in (table.target, *table.columns.values(), *months):
+    for values in (table.target, *table.columns.values(), *others):
         np.lib.format.write_array(pipe, np.ascontiguousarray(values), allow_pickle=False)
 
 

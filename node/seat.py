@@ -76,6 +76,10 @@ class Precautions:
 
 def check_budget(budget: Budget, manifest: Manifest, dictionary: Dictionary) -> None:
     """Raise `RefusalError` unless a job with noise keeps its promise and fits the budget; an exact job passes."""
+    if manifest.dp is not None and dictionary.borrower is not None and budget.unit != "borrower":
+        raise RefusalError(
+            "borrower-absent", f"no column {dictionary.borrower} of this bank's table says whose a row is; add it"
+        )
     try:
         budget.decide(manifest, lambda: releases(spec_of(manifest, dictionary)))
     except InputError as error:

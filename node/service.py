@@ -218,7 +218,9 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore, written: Calla
     )
     pins = Pins(dict(keys.peers.members), installed_digest(), dictionary.digest())
     name = pseudonym(rules.commit_key, dataset)
-    changes = opening_entries(store, Rows(name, dictionary.digest(), config.source), keys.peers, config.member.id)
+    unit = "record" if table.borrower is None else "borrower"
+    found = Rows(name, dictionary.digest(), config.source, unit)
+    changes = opening_entries(store, found, keys.peers, config.member.id)
     if changes:
         store.append(changes)
     return Bank(
@@ -233,11 +235,11 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore, written: Calla
         write=partial(_write, (config.state.dir, store), written),
         archive=Archive(config.state.dir, dataset),
         minutes=Minutes(config.state.dir, name, MinutesLog(store.defer, store.of_job, store.hold)),
-        precautions=_precautions(config, store, name),
+        precautions=_precautions(config, store, name, unit),
     )
 
 
-def _precautions(config: NodeConfig, store: RecordStore, dataset: str) -> Precautions:
+def _precautions(config: NodeConfig, store: RecordStore, dataset: str, unit: str) -> Precautions:
     """Open the ledger, compare it with the log, and read the key that splits rows."""
     ledger = LedgerStore(config.state.dir, store.origin)
     newest = store.last("dp.spend")
@@ -250,6 +252,7 @@ def _precautions(config: NodeConfig, store: RecordStore, dataset: str) -> Precau
         dataset,
         lambda entry: store.defer([entry]),
         lambda: _clock().utc_us,
+        unit,
     )
     return Precautions(budget, lambda message: hmac.digest(key, message, "sha256"))
 

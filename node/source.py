@@ -73,8 +73,9 @@ def read_table(path: Path, dictionary: Dictionary, member: str, warn: Callable[[
     """Return the rows of the CSV or Parquet file at `path` that count.
 
     Columns: every declared field but those of `use = "ignore"`; a field that the file lacks is missing in every row.
-    The borrower's column is never read. warn: receives one line for absent columns and one for rows left out. Raises
-    `InputError` for a file that breaks a rule, with count and first line of the first problem.
+    Of the borrower's id only a digest is kept. warn: receives one line for absent columns, one for an absent borrower's
+    column and one for rows left out. Raises `InputError` for a file that breaks a rule, with count and first line of
+    the first problem.
     """
     scan = scan_table(path, dictionary, member)
     if warn is not None:
@@ -111,8 +112,10 @@ def scan_table(path: Path, dictionary: Dictionary, member: str) -> Scan:
         elif declared.use != "ignore":
             columns[declared.name] = _all_missing(declared, target.size)
     month = _month(cells, dictionary, kept, findings)
+    whose = dictionary.borrower
+    borrower = None if whose is None or whose not in cells.names else cells.take_digests(whose)[kept]
     return Scan(
-        table=None if findings.problems else Table(member, columns, target.astype(np.int8), month),
+        table=None if findings.problems else Table(member, columns, target.astype(np.int8), month, borrower),
         rows=int(target.size),
         bads=int(np.count_nonzero(target == 1.0)),
         left_out=left_out,
@@ -209,6 +212,8 @@ def _warnings(dictionary: Dictionary, cells: Cells, left_out: int) -> tuple[str,
     if absent:
         names = ", ".join(absent)
         warnings.append(f"declared but absent, so missing in every row: {names}")
+    if dictionary.borrower is not None and dictionary.borrower not in cells.names:
+        warnings.append(f"no column {dictionary.borrower} says whose a row is, so jobs with noise will be refused")
     if left_out:
         warnings.append(f"{left_out} rows left out: not an accepted application ({dictionary.accepted} = 0)")
     return tuple(warnings)

@@ -3,9 +3,11 @@
 This module judges no value: it marks what it cannot read with a code that no readable cell has, and leaves counting to
 `node.source`. It refuses only what makes a file unreadable as a whole. Theory: text cells are parsed while they stream
 past, so the memory is that of the numbers and not of the text; parser messages are never passed on, because they
-quote cells.
+quote cells. A borrower's id is hashed as it streams past and kept nowhere: what is asked of it later is only whether
+two rows have the same one.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +18,7 @@ import polars as pl
 from node.csv_lines import read_shape
 from privacy.errors import InputError
 from risk.dictionary import Dictionary, Field
+from risk.table import BORROWER_BYTES
 
 __all__ = [
     "MISSING_LEVEL",
@@ -30,13 +33,14 @@ __all__ = [
 SUFFIXES = (".csv", ".parquet")
 MISSING_LEVEL, UNKNOWN_LEVEL = -1, -2
 MISSING_MONTH, UNREADABLE_MONTH = -1, -2
+_BORROWER = b"creditmesh borrower/1|"
 
 Types = dict[str, pl.DataType]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cells:
-    """The cells of all columns that the dictionary declares and the file has, but ignored ones and the borrower's.
+    """The cells of all columns that the dictionary declares and the file has, but ignored ones.
 
     frame: one column each, emptied by `take`. names: the columns it had. unit: whether places count file lines (CSV,
     the header is line 1) or rows (Parquet, from 1). rows: how many.
@@ -59,6 +63,11 @@ class Cells:
         undeclared. int32 (date): 12 * year + month - 1, -1 empty, -2 unreadable.
         """
         return self.frame.drop_in_place(name).to_numpy()
+
+    def take_digests(self, name: str) -> np.ndarray:
+        """Return the borrower's column as (n_rows, 16) uint8, all zero where a cell is empty, and forget it."""
+        digests = self.frame.drop_in_place(name).to_list()
+        return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, BORROWER_BYTES)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -164,6 +173,8 @@ def _columns(path: Path, dictionary: Dictionary, types: Types) -> list[pl.Expr]:
             columns.append(_level(path, field, kind) if category else _number(path, field.name, kind))
     if dictionary.time is not None and dictionary.time.field in types:
         columns.append(_month(path, dictionary.time.field, dictionary.time.format, types[dictionary.time.field]))
+    if dictionary.borrower is not None and dictionary.borrower in types:
+        columns.append(_borrower(path, dictionary.borrower, types[dictionary.borrower]))
     return columns
 
 
@@ -199,6 +210,21 @@ def _month(path: Path, name: str, pattern: str, kind: pl.DataType) -> pl.Expr:
     month = 12 * date.dt.year().cast(pl.Int32) + date.dt.month().cast(pl.Int32) - 1
     codes = pl.when(raw.is_null()).then(MISSING_MONTH).when(date.is_null()).then(UNREADABLE_MONTH).otherwise(month)
     return codes.cast(pl.Int32).alias(name)
+
+
+def _borrower(path: Path, name: str, kind: pl.DataType) -> pl.Expr:
+    if not (kind.is_integer() or kind in (pl.String, pl.Null, pl.Categorical, pl.Enum)):
+        raise _wrong_type(path, name, kind, "text or whole numbers")
+    return _present(name).map_batches(_digests, return_dtype=pl.Binary, is_elementwise=True)
+
+
+def _digests(ids: pl.Series) -> pl.Series:
+    empty = bytes(BORROWER_BYTES)
+    digests = [
+        empty if text is None else hashlib.sha256(_BORROWER + text.encode("utf-8")).digest()[:BORROWER_BYTES]
+        for text in ids
+    ]
+    return pl.Series(ids.name, digests, dtype=pl.Binary)
 
 
 def _present(name: str) -> pl.Expr:

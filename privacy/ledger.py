@@ -41,7 +41,8 @@ class Cap:
 class Release:
     """What is about to be released: where in which job, for which request, over which dataset, at what cost.
 
-    ask_sha256, dataset: 64 hex digits. event: with a count of one.
+    ask_sha256, dataset: 64 hex digits. event: with a count of one. unit: whom its cost is stated for: one `borrower`
+    with all rows at this bank, or one `record`, which is one row.
     """
 
     job: str
@@ -52,6 +53,7 @@ class Release:
     ask_sha256: str
     dataset: str
     event: PrivacyEvent
+    unit: str = "record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ def _plain(release: Release) -> dict[str, object]:
         "name": release.name,
         "ask_sha256": release.ask_sha256,
         "dataset": release.dataset,
+        "unit": release.unit,
         "rows": event.rows,
         "mechanism": event.mechanism,
         "neighbouring": event.neighbouring,
@@ -193,7 +196,7 @@ def _plain(release: Release) -> dict[str, object]:
 
 
 def _release(document: Mapping[str, object]) -> Release:
-    texts = {name: str(document[name]) for name in ("job", "name", "ask_sha256", "dataset")}
+    texts = {name: str(document[name]) for name in ("job", "name", "ask_sha256", "dataset", "unit")}
     numbers = {name: int(str(document[name])) for name in ("epoch", "position", "round")}
     event = PrivacyEvent(
         rows=str(document["rows"]),

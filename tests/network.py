@@ -170,6 +170,7 @@ class Node:
             DATASET,
             self.spends.append,
             lambda: self.boots,
+            "record" if self.rows[1].borrower is None else "borrower",
         )
         return Precautions(budget, lambda message: hmac.digest(self.name.encode(), message, "sha256"))
 

@@ -15,11 +15,12 @@ __all__ = ["read_rows", "write_rows"]
 
 
 def write_rows(stream: IO[bytes], table: Table) -> None:
-    """Write a table: one line of JSON with the columns' names, then target, month (if any) and columns as arrays."""
+    """Write a table: one line of JSON with the columns' names, then target, month and borrower (if any), columns."""
     names = list(table.columns)
-    stream.write(json.dumps({"columns": names, "month": table.month is not None}).encode("utf-8") + b"\n")
-    months = [] if table.month is None else [table.month]
-    for values in (table.target, *months, *(table.columns[name] for name in names)):
+    head = {"columns": names, "month": table.month is not None, "borrower": table.borrower is not None}
+    stream.write(json.dumps(head).encode("utf-8") + b"\n")
+    others = [values for values in (table.month, table.borrower) if values is not None]
+    for values in (table.target, *others, *(table.columns[name] for name in names)):
         np.save(stream, values, allow_pickle=False)
 
 
@@ -32,4 +33,6 @@ def read_rows(stream: IO[bytes], member: str) -> Table | None:
     head = json.loads(first)
     target = np.load(stream, allow_pickle=False)
     month = np.load(stream, allow_pickle=False) if head["month"] else None
-    return Table(member, {name: np.load(stream, allow_pickle=False) for name in head["columns"]}, target, month)
+    borrower = np.load(stream, allow_pickle=False) if head["borrower"] else None
+    columns = {name: np.load(stream, allow_pickle=False) for name in head["columns"]}
+    return Table(member, columns, target, month, borrower)

@@ -243,7 +243,7 @@ _TRAINING: Mapping[str, Schema] = {
     },
     "dp.spend": {
         "dataset": _name,
-        "unit": _code,
+        "unit": one_of("borrower", "record"),
         "neighbouring": one_of("add-remove", "replace-one"),
         "mechanism": _code,
         "sampling": one_of("poisson", "fixed", "shuffle", "none"),

@@ -27,8 +27,24 @@ def test_jobs_of_the_period_with_what_left() -> None:
     assert account.epsilon < sum(cost.epsilon for cost in account.jobs)
     assert list(account.epsilon_by_banks) == ["1", "2", "3", "5"]
     assert account.epsilon_by_banks["1"] == account.epsilon < account.epsilon_by_banks["2"]
+    assert [cost.unit for cost in account.jobs] == ["record", "record"] and account.unit == "record"
     text = "\n".join(account.lines())
+    assert "unit: one record, added or removed" in text
     assert f"epsilon {account.epsilon:.4f} of 8 spent" in text and "job-2" in text and "job-0" not in text
+
+
+@pytest.mark.parametrize(
+    ("units", "whole", "text"),
+    [
+        (("borrower", "borrower"), "borrower", "unit: one borrower with all rows at this bank"),
+        (("record", "borrower"), "mixed", "holds for a borrower with one row"),
+    ],
+)
+def test_whom_the_figures_hold_for(units: tuple[str, str], whole: str, text: str) -> None:
+    releases = [replace(RELEASE, job=f"job-{place}", unit=unit) for place, unit in enumerate(units)]
+    account = account_of("bank-a", filled(*releases)[0], CAP, 1)
+    assert (account.unit, tuple(cost.unit for cost in account.jobs)) == (whole, units)
+    assert text in account.lines()[-1] and all(cost.unit in account.lines()[2] for cost in account.jobs[:1])
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,7 @@ def start(bank: Bank, rows: Rows) -> list[tuple[str, object]]:
 
 
 def rows_of(bank: Bank, dataset: str = "dataset-1") -> Rows:
-    return Rows(dataset, "ab" * 32, load(bank.config).source)
+    return Rows(dataset, "ab" * 32, load(bank.config).source, "record")
 
 
 def test_the_first_start_says_it_all_and_the_second_nothing(bank: Bank) -> None:
@@ -55,7 +55,10 @@ def test_other_rows_or_another_basis_are_registered_anew(bank: Bank) -> None:
     assert start(bank, rows_of(bank, "dataset-2")) == [("dataset.registered", "dataset-2")]
     assert start(bank, rows_of(bank)) == []
     changed = load(bank.config).source.model_copy(update={"retention_until": "2031-12-31"})
-    assert start(bank, Rows("dataset-1", "ab" * 32, changed)) == [("dataset.registered", "dataset-1")]
+    assert start(bank, Rows("dataset-1", "ab" * 32, changed, "record")) == [("dataset.registered", "dataset-1")]
+    borrowers = Rows("dataset-1", "ab" * 32, changed, "borrower")
+    assert borrowers.entry().body["unit_of_privacy"] == "borrower"
+    assert start(bank, borrowers) == [("dataset.registered", "dataset-1")]
 
 
 def test_a_pinned_key_that_changed_is_told(bank: Bank) -> None:

@@ -68,6 +68,20 @@ def test_the_table_comes_over_whole(tmp_path: Path) -> None:
     assert got.month is not None
     np.testing.assert_array_equal(got.month, expected.month)
     assert len(warnings) == 1 and "gone" in warnings[0]
+    assert got.borrower is None
+
+
+def test_borrowers_come_over_as_digests(tmp_path: Path) -> None:
+    table, schema = files(tmp_path, "")
+    table.write_text("firm,share,bad\n7,0.25,0\n,0.5,1\n7,0.5,1\n")
+    schema.write_text(SCHEMA + '[borrower]\nfield = "firm"\n')
+
+    got = reading.read_table(table, schema, "bank", lambda _text: None)
+
+    expected = read_here(table, read_dictionary(schema), "bank").borrower
+    assert got.borrower is not None and expected is not None
+    np.testing.assert_array_equal(got.borrower, expected)
+    assert got.borrower.dtype == np.uint8 and got.borrower.any(axis=1).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(("rows", "code"), [("2.5,a,2020-01,0\n", "table-out-of-bounds"), ("", "table-empty")])

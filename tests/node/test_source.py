@@ -155,10 +155,25 @@ def test_an_absent_column_is_missing_everywhere_with_one_warning(schema: Path) -
     assert found.columns["industry"].tolist() == [-1, -1]
     assert found.month is not None
     assert found.month.tolist() == [-1, -1]
-    assert len(warnings) == 1
+    assert len(warnings) == 2
     assert all(name in warnings[0] for name in ("young", "industry", "region", "month", "accepted"))
     assert "note" not in warnings[0]
     assert "borrower" not in warnings[0]
+    assert "no column borrower says whose a row is, so jobs with noise will be refused" in warnings[1]
+    assert found.borrower is None
+
+
+def test_rows_of_one_borrower_have_one_digest_and_a_row_without_id_has_none(schema: Path) -> None:
+    rows = ("b1,0,1", "b2,1,1", "b1,0,0", ",1,1", "b1,1,1", ",0,1")
+    table = write_table(schema.parent / "alpha.csv", *rows, header="borrower,bad,accepted")
+
+    found = read_table(table, read_dictionary(schema), "alpha")
+
+    assert found.borrower is not None and found.borrower.shape == (5, 16)
+    first, second, third, fourth, fifth = (row.tobytes() for row in found.borrower)
+    assert first == fourth != second and any(first) and any(second)
+    assert third == fifth == bytes(16)
+    assert "borrower" not in found.columns and b"b1" not in first
 
 
 @pytest.mark.parametrize(

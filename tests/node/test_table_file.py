@@ -1,5 +1,6 @@
 """The file itself: suffix, format, Parquet types; whatever the parser says about cells stays inside."""
 
+import hashlib
 from datetime import date
 from pathlib import Path
 
@@ -84,9 +85,26 @@ def test_refuses_files_that_are_something_else(schema: Path, tmp_path: Path) -> 
     assert codes == ["table-format"] * 3 + ["table-suffix"] + ["file-unreadable"] * 2
 
 
-def test_an_ignored_column_and_the_borrower_are_never_read(schema: Path) -> None:
+def test_an_ignored_column_is_never_read(schema: Path) -> None:
     table = write_table(schema.parent / "a.csv", *ROWS)
 
     cells = read_cells(table, read_dictionary(schema))
 
-    assert cells.names == set(HEADER.split(",")) - {"borrower", "note"}
+    assert cells.names == set(HEADER.split(",")) - {"note"}
+
+
+def test_of_a_borrower_s_id_a_digest_is_all_that_is_read(schema: Path) -> None:
+    rows = ["7,0", ",0", "8,1", "7,1", "é,1"]
+    path = write_table(schema.parent / "a.csv", *rows, header="borrower,bad")
+    cells = read_cells(path, read_dictionary(schema))
+    digests = [row.tobytes() for row in cells.take_digests("borrower")]
+    expected = [hashlib.sha256(b"creditmesh borrower/1|" + row[:-2].encode()).digest()[:16] for row in rows]
+    assert digests == [expected[0], bytes(16), *expected[2:]]
+    for kept in (pl.Series([7, None, 8, 7, 9]), pl.Series(["7", "", "8", "7", "9"], dtype=pl.Categorical)):
+        frame = pl.DataFrame({"borrower": kept, "bad": [0, 0, 1, 1, 1]})
+        frame.write_parquet(schema.parent / "a.parquet")
+        other = read_cells(schema.parent / "a.parquet", read_dictionary(schema))
+        assert [row.tobytes() for row in other.take_digests("borrower")][:4] == digests[:4]
+    pl.DataFrame({"borrower": [1.5], "bad": [0]}).write_parquet(schema.parent / "a.parquet")
+    with pytest.raises(InputError, match="borrower has the type Float64, expected text or whole numbers"):
+        read_cells(schema.parent / "a.parquet", read_dictionary(schema))
