@@ -13,15 +13,15 @@ from privacy.errors import InputError
 from risk.bank import bank_result
 from risk.modelfile import canonical_json, encode_model
 
-__all__ = ["write_result", "write_whole"]
+__all__ = ["ending_notice", "write_result", "write_whole"]
 
 
 def write_result(state: Path, how: str, seat: Seat) -> None:
     """Write the result of a job that ended `how` (`done`, `failed`, `refused`) under the node's state folder.
 
     `jobs/<job>/result.json` holds this job, `result.json` the last one of each recipe; models go to `models/`, that of
-    a job with noise that ended early as `<recipe>-network-so-far.json`. Raises `InputError` if `result.json` is not
-    what this module wrote.
+    a job with noise that ended early as `<recipe>-network-so-far.json`, with a notice in two languages why. Raises
+    `InputError` if `result.json` is not what this module wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
@@ -39,11 +39,36 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
         write_whole(models / f"{manifest.recipe}-network-so-far.json", encode_model(seat.outcome.model))
     if seat.privacy is not None:
         entry |= {"privacy": seat.privacy, "reason": seat.reason}
+        if how != "done":
+            entry["notice"] = ending_notice(seat)
     folder = state / "jobs" / manifest.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(folder / "result.json", _pretty(entry))
     latest = state / "result.json"
     write_whole(latest, _pretty({**_read(latest), manifest.recipe: entry}))
+
+
+def ending_notice(seat: Seat) -> dict[str, str]:
+    """Return in English and Chinese why a job with noise ended here early and what of it is kept, by language."""
+    if seat.code == "budget-cap" and seat.privacy is not None:
+        cap, days = seat.privacy["epsilon_cap"], seat.privacy["period_days"]
+        english = (
+            f"This bank's own cap (epsilon {cap} in {days} days) stopped the job. "
+            "The others are told only that a member refused."
+        )
+        chinese = f"本行自设的隐私预算上限（{days} 天内 ε 不超过 {cap}）使作业停止。其他各方仅获知有成员拒绝。"
+    elif seat.code:
+        english = f"This bank refused to go on: {seat.reason}."
+        chinese = f"本行拒绝继续（原因代码：{seat.code}）。"
+    else:
+        english = "The job ended elsewhere; if a member's cap was the reason, only that member knows."
+        chinese = "作业在其他方终止；若因某成员的预算上限所致，仅该成员知晓。"
+    if seat.outcome is None:
+        return {"en": f"{english} No model came of it.", "zh": f"{chinese}未形成模型。"}
+    return {
+        "en": f"{english} The model so far is kept with its privacy statement.",
+        "zh": f"{chinese}截至当时的模型连同其隐私声明已保存。",
+    }
 
 
 def write_whole(path: Path, content: bytes) -> None:

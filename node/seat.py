@@ -104,7 +104,7 @@ class Seat:
         self.member = Member(manifest, rules, votes)
         self.replay = Replay(rounds(self.spec), len(manifest.seats))
         self.noise_key = b""
-        self.reason = ""
+        self.reason = self.code = ""
         self._random_bytes = rules.random_bytes
         self._budget = precautions.budget
         self._reserved: Reservation | None = None
@@ -140,12 +140,13 @@ class Seat:
             self._budget.spend(self._reserved)
             self._reserved = None
 
-    def end_early(self, reason: str) -> None:
+    def end_early(self, reason: str, code: str = "") -> None:
         """Note why the job ends here before its last sum; in a job with noise, keep the model so far.
 
+        code: of this bank's own refusal, empty where the job ended elsewhere.
         Exact jobs keep none: what their first sums taught is no model that anybody was promised.
         """
-        self.reason = reason
+        self.reason, self.code = reason, code
         if self.spec.private:
             self.replay.end_early(EndedEarly())
 

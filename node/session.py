@@ -295,7 +295,7 @@ class Session:
         if seat and seat.member.manifest.job == job:
             outgoing = None if seat.member.state is State.ENDED else seat.member.halt(_told(error))
             self._over.add(job)
-            seat.end_early(error.message)
+            seat.end_early(error.message, error.code)
             await self._leave(seat, "refused")
             if outgoing:
                 await self._gate.send(outgoing)

@@ -28,7 +28,7 @@ from risk.spec import JobSpec
 
 __all__ = ["count_log_events", "read_job", "read_sent"]
 
-_FACTS = ("job", "recipe", "state", "privacy", "reason")
+_FACTS = ("job", "recipe", "state", "privacy", "reason", "notice")
 
 
 def read_job(run: RunFolders, job: str, dictionary: Dictionary, history: JobHistory) -> JobRecord:

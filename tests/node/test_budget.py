@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from node.ledger_store import read_ledger
@@ -80,6 +81,61 @@ def test_the_result_and_the_model_state_the_cost(done: Network) -> None:
     model = json.loads((node.state / "models" / "scorecard-network.json").read_bytes())
     statement = noisy(done).statement
     assert statement is not None and statement.items() <= model["model"]["training"]["privacy"].items()
+
+
+def with_borrowers(network: Network) -> None:
+    """Let the dictionary name the borrower and each bank's rows say whose they are, three of each."""
+    dictionary, tables = network.rows
+    network.rows = (replace(dictionary, borrower="firm"), tables)
+    for place, node in enumerate(network.nodes.values()):
+        table = node.rows[1]
+        drawn = np.random.default_rng(place).integers(0, 256, (table.rows // 3, 16), dtype=np.uint8)
+        node.rows = (network.rows[0], replace(table, borrower=np.repeat(drawn, 3, axis=0)))
+
+
+def test_borrowers_are_the_unit_where_rows_say_whose_they_are(tmp_path: Path) -> None:
+    network = Network.of(tmp_path, 5)
+    with_borrowers(network)
+
+    async def script() -> None:
+        network.start()
+        assert (await network.run(noisy(network)))[:2] == ("done", "")
+
+    play(script)
+    for node in network.nodes.values():
+        assert {entry.body["unit"] for entry in node.spends} == {"borrower"}
+        ledger = read_ledger(node.state, f"{node.name}/privacy-log")
+        assert {release.unit for _, release in ledger.reserved} == {"borrower"}
+        model = json.loads((node.state / "models" / "scorecard-network.json").read_bytes())
+        assert model["model"]["training"]["privacy"]["unit"] == "one borrower at one bank"
+        result = result_of(node)
+        assert result["rows_train"] + result["rows_test"] == 40  # of 120 rows
+        # Whose rows they are stays in the process: no message, no file and no record holds a digest.
+        digests = node.rows[1].borrower
+        assert digests is not None
+        kept = [path.read_bytes() for path in sorted(node.state.rglob("*")) if path.is_file()]
+        sent = [outgoing.message for outgoing in node.log]
+        said = [repr(entry).encode() for entry in (*node.entries, *node.spends)]
+        assert len(kept) > 5 and len(sent) > 10
+        for digest in {row.tobytes() for row in digests}:
+            for form in (digest, digest.hex().encode()):
+                assert not any(form in held for held in (*kept, *sent, *said))
+
+
+def test_a_bank_whose_rows_do_not_say_whose_they_are_declines(tmp_path: Path) -> None:
+    network = Network.of(tmp_path, 5)
+    with_borrowers(network)
+    node = network.nodes["bank-002"]
+    node.rows = (node.rows[0], replace(node.rows[1], borrower=None))
+
+    async def script() -> None:
+        network.start("bank-002")
+        await node.session.take(offer(noisy(network)))
+        await node.session.take(offer(network.manifest("job-2")))
+
+    play(script)
+    assert said(node) == [say.Decline("borrower-absent"), say.Accept()]
+    assert "no column firm of this bank's table" in node.decisions[0][1]
 
 
 def test_an_exact_job_costs_no_budget(tmp_path: Path) -> None:
@@ -177,6 +233,11 @@ def test_repeats_are_charged_and_stop_at_the_cap(tmp_path: Path) -> None:
     entry = result_of(tight)
     assert entry["state"] == "refused" and "this bank's cap is 3.05" in entry["reason"]
     assert entry["privacy"]["epsilon"] <= 3.05 < 3.2
+    assert "own cap (epsilon 3.05 in 365 days)" in entry["notice"]["en"] and "model so far" in entry["notice"]["en"]
+    assert "365 天内 ε 不超过 3.05" in entry["notice"]["zh"] and "模型" in entry["notice"]["zh"]
+    other = result_of(network.nodes["bank-000"])
+    assert other["state"] == "failed" and "only that member knows" in other["notice"]["en"]
+    assert "3.05" not in json.dumps(other) and "仅该成员知晓" in other["notice"]["zh"]
     # What was learned up to there is kept, with what it says of itself.
     kept = json.loads((tight.state / "models" / "scorecard-network-so-far.json").read_bytes())
     assert kept["model"]["training"]["privacy"]["epsilon"] == "3"
