@@ -21,7 +21,17 @@ from risk.growing import Sums
 from risk.recipe import Ask
 from risk.spec import PARTS, JobSpec
 
-__all__ = ["Scales", "Stage", "ask_level", "contribute_level", "scales_of", "unpack_level"]
+__all__ = [
+    "Scales",
+    "Stage",
+    "ask_level",
+    "contribute_level",
+    "margin_steps",
+    "scales_of",
+    "stack_trees",
+    "unpack_level",
+    "unstack_trees",
+]
 
 _NODE_WORDS = 6
 _LEAST_BITS = 12
@@ -90,7 +100,7 @@ def ask_level(spec: JobSpec, name: str, columns: Columns, stages: Sequence[Stage
     arrays = {}
     for stage in stages:
         arrays[f"codings-{stage.part}"] = stage.codings
-        arrays[f"trees-{stage.part}"] = _stack(stage.trees)
+        arrays[f"trees-{stage.part}"] = stack_trees(stage.trees)
         arrays[f"growing-{stage.part}"] = stage.growing
         arrays[f"wanted-{stage.part}"] = np.array(stage.wanted, dtype=np.int64)
         arrays[f"scope-{stage.part}"] = np.array(stage.scope, dtype=np.int64)
@@ -154,23 +164,36 @@ def _pack(cells: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, size: in
 
 def _slopes(ask: Ask, book: Book, part: str, coded: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's gradient and Hessian in whole steps, (n_rows,) float64 each."""
-    codes, places = coded
-    stacked = ask.arrays[f"trees-{part}"]
-    raw, codings = stacked.tobytes(), ask.arrays[f"codings-{part}"].tobytes()
-    margin: _Margin = book.recall(f"margin-{part}", codings, lambda: _Margin(b"", 0, np.zeros(len(codes), np.int64)))
-    if not raw.startswith(margin.trees):
-        margin.trees, margin.count = b"", 0
-        margin.steps = np.zeros(len(codes), dtype=np.int64)
-    trees = _unstack(stacked)
-    for tree in trees[margin.count :]:
-        margin.steps = margin.steps + tree[leaf_nodes(tree, codes, places), 5]
-    margin.trees, margin.count = raw, len(trees)
+    raw = ask.arrays[f"codings-{part}"].tobytes()
+    steps = margin_steps(book, (part, raw), ask.arrays[f"trees-{part}"], coded)
     intercept: Any = dict(zip(_parts(ask), ask.parameters["intercepts"], strict=True))[part]  # type: ignore[arg-type]
-    chance = sigmoid((margin.steps + int(intercept)) / float(1 << LEAF_BITS))
+    chance = sigmoid((steps + int(intercept)) / float(1 << LEAF_BITS))
     target = book.table.target[book.rows(PARTS[part])]
     gradient = np.rint((chance - target) * float(1 << int(ask.parameters["gradient_bits"])))  # type: ignore[arg-type]
     hessian = np.rint(chance * (1.0 - chance) * float(1 << int(ask.parameters["hessian_bits"])))  # type: ignore[arg-type]
     return gradient, hessian
+
+
+def margin_steps(
+    book: Book, ground: tuple[str, bytes], stacked: np.ndarray, coded: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Return what these trees add to every row's logit, (n_rows,) int64, kept so that only new trees are walked.
+
+    ground: a name, and bytes that stand for all that `coded` was made from. coded: places of the rows in every column
+    (`tree_codes`), and each column's number of places.
+    """
+    codes, places = coded
+    raw = stacked.tobytes()
+    kept = _Margin(b"", 0, np.zeros(len(codes), np.int64))
+    margin: _Margin = book.recall(f"margin-{ground[0]}", ground[1], lambda: kept)
+    if not raw.startswith(margin.trees):
+        margin.trees, margin.count = b"", 0
+        margin.steps = np.zeros(len(codes), dtype=np.int64)
+    trees = unstack_trees(stacked)
+    for tree in trees[margin.count :]:
+        margin.steps = margin.steps + tree[leaf_nodes(tree, codes, places), 5]
+    margin.trees, margin.count = raw, len(trees)
+    return margin.steps
 
 
 @dataclass(slots=True)
@@ -212,7 +235,7 @@ def _node_sums(words: np.ndarray, widths: Sequence[int], scope: tuple[int, ...],
     return Sums(gradient, hessian, rows, scope)
 
 
-def _stack(trees: Sequence[np.ndarray]) -> np.ndarray:
+def stack_trees(trees: Sequence[np.ndarray]) -> np.ndarray:
     """Return trees one after the other, (nodes, 7) int64: the tree's number, then the node."""
     if not trees:
         return np.zeros((0, _NODE_WORDS + 1), dtype=np.int64)
@@ -220,6 +243,7 @@ def _stack(trees: Sequence[np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate(numbered), dtype=np.int64)
 
 
-def _unstack(stacked: np.ndarray) -> list[np.ndarray]:
+def unstack_trees(stacked: np.ndarray) -> list[np.ndarray]:
+    """Return the trees of `stack_trees`."""
     ends = np.flatnonzero(np.diff(stacked[:, 0])) + 1
     return [piece[:, 1:] for piece in np.split(stacked, ends)] if len(stacked) else []

@@ -7,7 +7,8 @@ and the two halves' grow side by side, one sum a tree level for all three. How m
 the halves: each half's forest is judged on the rows of the other, at every fifth tree, by two sums.
 
 Cells: bins have 50 rows or more, a node is split only with 200 rows or more; a cell of a node may still hold few rows,
-which is why a bank's permit has to allow exact trees.
+which is why a bank's permit has to allow exact trees. Where every sum carries noise, trees grow as `risk.private_trees`
+says, and of the parameters of growing only the number of trees and their depth count.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -26,6 +27,7 @@ from risk.forest import LEAF_BITS, Column, Forest, forest_from_document, tree_co
 from risk.growing import Growth, Rules, Tree
 from risk.histogram import Stage, ask_level, contribute_level, unpack_level
 from risk.model import OwnModels, Trained
+from risk.private_trees import contribute_private_trees, private_tree_releases, private_tree_rounds
 from risk.recipe import Ask, run_plain
 from risk.release import Release
 from risk.sketch import contribute_sketch, sketch_rounds
@@ -88,6 +90,8 @@ class TreesRecipe:
 
     def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         """Ask for the sums that train the three forests; the halves' wait in `carry`."""
+        if spec.private:
+            return (yield from private_tree_rounds(spec))
         forests = yield from _forest_rounds(spec, _rules(spec), _PARTS)
         return Trained(forests["full"], (forests["half-a"], forests["half-b"]))
 
@@ -98,11 +102,13 @@ class TreesRecipe:
         return halves
 
     def releases(self, spec: JobSpec) -> tuple[Release, ...]:
-        """Refuse: trees have no form with differential privacy."""
-        raise InputError("dp-unsupported", "job: recipe 'trees' has no form with differential privacy; train it exact")
+        """Return what training with differential privacy releases: a card's sums, then leaves of random trees."""
+        return private_tree_releases(spec)
 
     def contribute(self, ask: Ask, book: Book) -> np.ndarray:
         """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""
+        if ask.noise:
+            return contribute_private_trees(ask, book)
         if ask.name.startswith("sketch-"):
             return contribute_sketch(ask, book)
         if ask.name.startswith("level-"):
@@ -113,7 +119,8 @@ class TreesRecipe:
 
     def own(self, book: Book) -> OwnModels:
         """Train forests on one bank's rows alone, with its own cuts and the rules of `_own_rules`."""
-        spec = replace(book.spec, members=1)
+        # Nothing of it leaves the bank, so it needs no noise.
+        spec = replace(book.spec, members=1, multiplier=0)
         rows = len(book.rows("train"))
         rounds = _forest_rounds(spec, _own_rules(_rules(spec), rows), _PARTS, min(50, max(5, rows // 80)))
         forests = run_plain(rounds, lambda ask: self.contribute(ask, book))
