@@ -155,6 +155,7 @@ def spend_entry(made: Reservation, cap: Cap, purpose: str, head: str) -> Entry:
         "trust_model": "distributed",
         "entry": made.number,
         "first": made.first,
+        "period_days": cap.period_days,
         "ask_sha256": release.ask_sha256,
         "ledger_sha256": head,
     }

@@ -157,6 +157,11 @@ class Ledger:
             release = self.reserved[self._first][1]
             self._tally[release.job][release.event] -= 1
             self._first += 1
+        # A clock that jumped ahead and came back must not leave anything forgotten.
+        while self._first and self.reserved[self._first - 1][0] >= since_us:
+            self._first -= 1
+            release = self.reserved[self._first][1]
+            self._tally[release.job][release.event] += 1
 
     def _curve(self, job: str, more: Iterable[PrivacyEvent]) -> Curve:
         jobs = dict.fromkeys([*self._tally, job])

@@ -264,6 +264,7 @@ _TRAINING: Mapping[str, Schema] = {
         "trust_model": _code,
         "entry": is_count,
         "first": is_count,
+        "period_days?": is_count,
         "ask_sha256": _sha256,
         "ledger_sha256": _sha256,
     },

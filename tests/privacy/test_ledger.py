@@ -49,6 +49,17 @@ def test_a_repeated_attempt_is_charged_again() -> None:
     assert made.epsilon_step == epsilon_of([EVENT], WIDE.delta)
 
 
+def test_a_clock_that_jumps_ahead_and_comes_back_frees_nothing() -> None:
+    cap = cap_for(3)
+    ledger, _ = filled(RELEASE, RELEASE, RELEASE, cap=cap)
+    spent = ledger.epsilon(cap, 5)
+    assert ledger.epsilon(cap, 400 * DAY) == 0.0
+    assert ledger.epsilon(cap, 5) == spent
+    with pytest.raises(RefusalError) as caught:
+        ledger.reserve(RELEASE, cap, 5)
+    assert caught.value.code == "budget-cap"
+
+
 def test_what_was_never_sent_counts_like_what_was() -> None:
     ledger, _ = filled(RELEASE, RELEASE)
     before = ledger.epsilon(WIDE, 5)
