@@ -3,7 +3,9 @@
 The log is taken as verified; what releases cost is `privacy.accountant`. Theory: a record holds what its cost follows
 from, its number in the bank's ledger, and the oldest number that counted with it, so each running total can be made
 again out of the records alone. A record that is missing makes every later total unprovable, which is said; a record
-that states less than it spent gives another total. That noise was really drawn is the node's claim.
+that states less than it spent gives another total; one that leaves out what is younger than its own period is found by
+the records' times. Each part that left in a job with noise needs a release of its own before it, so records that were
+never written are missed too. That noise was really drawn is the node's claim.
 """
 
 from collections import Counter
@@ -19,6 +21,10 @@ __all__ = ["EpsilonAudit", "Fault", "Spending", "audit_epsilon"]
 
 # The figure is written with 15 digits after the point; libraries may round a logarithm differently in the last bits.
 TOLERANCE = 1e-9
+_DAY_US = 86_400_000_000
+# A record bears the time of its commit, which may be a round later than its place in the ledger.
+_LATE_US = _DAY_US
+_MARKS = (b'"kind":"dp.spend"', b'"kind":"job.decided"', b'"payload_kind":"secagg.upload"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +74,41 @@ class _Replay:
     """The bank's ledger, made again from its records."""
 
     tally: dict[str, Counter[PrivacyEvent]] = field(default_factory=dict)
-    window: list[tuple[int, str, PrivacyEvent]] = field(default_factory=list)
+    window: list[tuple[int, int, str, PrivacyEvent]] = field(default_factory=list)
     newest: int = -1
     forgotten: int = 0
+    noisy: set[str] = field(default_factory=set)
+    paid: Counter[tuple[str, str]] = field(default_factory=Counter)
+    left: set[tuple[str, object, object]] = field(default_factory=set)
 
-    def add(self, number: int, first: int, job: str, event: PrivacyEvent) -> None:
-        self.newest = number
-        self.window.append((number, job, event))
+    def add(self, number: int, first: int, record: Event, event: PrivacyEvent) -> None:
+        self.newest, job = number, record.job
+        self.window.append((number, record.utc_us, job, event))
         self.tally.setdefault(job, Counter())[replace(event, count=1)] += event.count
         while self.forgotten < len(self.window) and self.window[self.forgotten][0] < first:
-            _, old_job, old = self.window[self.forgotten]
+            _, _, old_job, old = self.window[self.forgotten]
             self.tally[old_job][replace(old, count=1)] -= old.count
             self.forgotten += 1
+        while self.forgotten and self.window[self.forgotten - 1][0] >= first:
+            self.forgotten -= 1
+            _, _, old_job, old = self.window[self.forgotten]
+            self.tally[old_job][replace(old, count=1)] += old.count
+
+    def too_young(self, since_us: int) -> int | None:
+        """Return the number of a release that was left out though it is younger than that."""
+        left_out = self.window[: self.forgotten]
+        return next((number for number, utc_us, _, _ in reversed(left_out) if utc_us > since_us), None)
+
+    def unpaid(self, event: Event) -> bool:
+        """Take a part that left, and say whether its job has noise and no release pays for it."""
+        body = event.body
+        place = (event.job, body.get("epoch"), body.get("position"))
+        if event.job not in self.noisy or place in self.left:
+            return False
+        self.left.add(place)
+        asked = (event.job, str(body.get("ask_sha256")))
+        self.paid[asked] -= 1
+        return self.paid[asked] < 0
 
     def total(self, delta: str) -> float:
         curves = (
@@ -90,11 +119,23 @@ class _Replay:
 
 
 def audit_epsilon(events: Iterable[bytes]) -> EpsilonAudit:
-    """Recompute every running total of a log's `dp.spend` records, in order."""
+    """Recompute every running total of a log's `dp.spend` records, in order, and look for uploads without one."""
     audit, replay = EpsilonAudit(), _Replay()
-    for event in map(decode_event, events):
+    for encoded in events:
+        if not any(mark in encoded for mark in _MARKS):
+            continue
+        event = decode_event(encoded)
         if event.kind == "dp.spend":
+            replay.noisy.add(event.job)
+            replay.paid[event.job, str(event.body["ask_sha256"])] += 1
             _take(audit, replay, event)
+        elif event.kind == "job.decided":
+            if event.body["decision"] == "accepted" and "dp" in event.body:
+                replay.noisy.add(str(event.body["job"]))
+        elif event.kind == "egress.authorised" and replay.unpaid(event):
+            audit.faults.append(
+                Fault(event.seq, "unpaid", "a part of a job with noise left, and no release pays for it")
+            )
     return audit
 
 
@@ -115,7 +156,7 @@ def _take(audit: EpsilonAudit, replay: _Replay, event: Event) -> None:
         audit.faults.append(Fault(event.seq, "missing", f"{lost} releases before release {number} have no record"))
     try:
         spent = event_from_body(body)
-        replay.add(number, first, event.job, spent)
+        replay.add(number, first, event, spent)
         step, total = epsilon_at(spent.curve, spending.delta), replay.total(spending.delta)
     except (PrivacyError, OverflowError, ValueError) as error:
         audit.faults.append(Fault(event.seq, "not-priced", str(error)))
@@ -129,6 +170,11 @@ def _take(audit: EpsilonAudit, replay: _Replay, event: Event) -> None:
         unproved = what == "eps_total" and audit.missing and float(Decimal(str(logged))) >= found
         if not unproved and not _same(str(logged), found):
             audit.faults.append(Fault(event.seq, "differs", f"{what} is written as {logged}, the records make {found}"))
+    if "period_days" in body:
+        young = replay.too_young(event.utc_us - int(str(body["period_days"])) * _DAY_US + _LATE_US)
+        if young is not None:
+            detail = f"release {young} is left out of the total, and is younger than {body['period_days']} days"
+            audit.faults.append(Fault(event.seq, "left-out", detail))
     if Decimal(spending.logged) > Decimal(spending.cap) or not _within(total, spending.cap):
         audit.faults.append(Fault(event.seq, "above-cap", f"epsilon {total} is above the cap of {spending.cap}"))
 

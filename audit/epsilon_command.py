@@ -8,9 +8,10 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from audit.checked import checked
+from audit.checked import MEMBER_SUFFIX, checked
 from audit.commands import Commands, add_command
 from audit.epsilon import EpsilonAudit, Spending, audit_epsilon
+from audit.halves import COORDINATOR
 from audit.keys import add_keys, load_keys
 from audit.screen import FAILED, INCOMPLETE, code_of, say, say_json, worst_of
 from audit.source import open_log
@@ -18,6 +19,7 @@ from audit.source import open_log
 __all__ = ["add_epsilon"]
 
 NOTHING = "no dp.spend records: the sums this log speaks of are exact, and no epsilon is promised for them"
+ELSEWHERE = "no dp.spend records: a coordinator spends no bank's budget; give a bank's log"
 LIMIT = "What this cannot show: that noise of this size was really drawn; that is the node's claim."
 
 
@@ -43,20 +45,27 @@ def _run(options: argparse.Namespace) -> int:
     code = worst_of(codes)
     if options.json:
         faults = [asdict(fault) for fault in audit.faults]
-        note = None if audit.spending else NOTHING
+        note = None if audit.spending else _nothing(log.origin, audit)
         say_json({"origin": log.origin, "spending": [asdict(each) for each in shown], "faults": faults,
                   "missing": audit.missing, "note": note, "limit": LIMIT, "exit_code": code})  # fmt: skip
         return code
     say(f"log {log.origin}")
-    _print(options, audit, shown)
+    _print(options, audit, shown, _nothing(log.origin, audit))
     return code
 
 
-def _print(options: argparse.Namespace, audit: EpsilonAudit, shown: list[Spending]) -> None:
+def _nothing(origin: str, audit: EpsilonAudit) -> str:
+    if origin == f"{COORDINATOR}{MEMBER_SUFFIX}":
+        return ELSEWHERE
+    return "no dp.spend records" if audit.faults else NOTHING
+
+
+def _print(options: argparse.Namespace, audit: EpsilonAudit, shown: list[Spending], nothing: str) -> None:
     if not audit.spending:
-        say(f"  {NOTHING}")
-        return
-    if not shown:
+        say(f"  {nothing}")
+        if not audit.faults:
+            return
+    elif not shown:
         say(f"  no dp.spend record of data set {options.dataset}; there are {len(audit.spending)} others")
     for each in shown:
         jobs = f"{len(each.jobs)} job" + ("s" if len(each.jobs) > 1 else "")

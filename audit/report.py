@@ -83,9 +83,8 @@ def inspect(logs: Sequence[OpenLog], keys: Keys, made_us: int) -> Inspection:
         account.heads = tuple(head for origin, head in heads if origin == account.log.origin)
         account.verification = verify_log(account.log.source(_peer_key(accounts, keys), account.heads, account.policy))
     pinned = all(not account.log.own_key for account in accounts)
-    spending = {
-        each.number: audit_epsilon(each.log.events()) for each in accounts if each.holds and each.kinds["dp.spend"]
-    }
+    spending = {each.number: audit_epsilon(each.log.events()) for each in accounts if each.holds}
+    spending = {number: found for number, found in spending.items() if found.spending or found.faults}
     scene = Scene(tuple(accounts), _comparisons(accounts, keys), spending, _masks(accounts), made_us, pinned)
     answers = answer_all(inquiries, scene)
     return Inspection(scene, answers, tuple(_evidence(scene, answers)), _exit_code(scene))

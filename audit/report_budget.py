@@ -81,7 +81,7 @@ class Budget:
 
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer questions 4 and 5."""
-        if self.spent:
+        if self.spent or any(found.faults for found in scene.spending.values()):
             yield self._spending(scene)
         else:
             yield Answer(4, "none", (nothing_recorded("dp.spend"), *self._exact()))

@@ -277,6 +277,9 @@ FAULTS = {
     "missing": Say("releases without record", "发布缺失记录"),
     "not-priced": Say("cannot be priced", "无法核算"),
     "differs": Say("another figure", "数值不符"),
+    "unpaid": Say("upload without release", "上传未计入预算"),
+    "left-out": Say("left out too early", "过早剔除"),
+    "above-cap": Say("above the cap", "超出上限"),
 }
 
 STEP_NAMES = {

@@ -88,6 +88,7 @@ def decided(job: str, accepted: bool = True, **more: Any) -> Entry:
 def sent(job: str, name: str, size: int, kind: str = "secagg.upload", **more: Any) -> Entry:
     """Return the record of one payload that leaves the bank."""
     protection = {"secagg.upload": "masked", "secagg.consent": "vote"}.get(kind, "signed")
+    more = {"ask_sha256": "ab" * 32, **more} if kind == "secagg.upload" else more
     body = {
         "msg_id": name, "to": "coordinator", "bytes": size, "payload_kind": kind, "protection": protection,
         "payload_sha256": "ab" * 32, "manifest_sha256": "5a" * 32, **more,
