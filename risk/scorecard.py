@@ -116,8 +116,8 @@ class ScorecardRecipe:
 
     def own(self, book: Book) -> OwnModels:
         """Train scorecards on one bank's rows alone, with its own cuts and the rules of `own_rules`."""
-        # Nothing of it leaves the bank, so it needs no noise.
-        spec = replace(book.spec, members=1, multiplier=0)
+        # Nothing of it leaves the bank, so it needs no noise, and its file promises none.
+        spec = replace(book.spec, members=1, multiplier=0, statement=None)
         rows = len(book.rows("train"))
         rules, half_rules = own_rules(_rules(spec), rows), own_rules(_rules(spec), rows // 2)
         trained = run_plain(_full_rounds(spec, rules), lambda ask: self.contribute(ask, book))
@@ -134,7 +134,7 @@ class ScorecardRecipe:
         turn = np.empty(len(train), dtype=np.int64)
         for label in (0, 1):
             turn[target == label] = np.arange(np.count_nonzero(target == label)) % _FOLDS
-        spec = replace(book.spec, members=1, holdout_ppm=0, multiplier=0)
+        spec = replace(book.spec, members=1, holdout_ppm=0, multiplier=0, statement=None)
         folds = []
         for fold in range(_FOLDS):
             part = Book(book.table.select(train[turn != fold]), spec)

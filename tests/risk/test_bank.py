@@ -1,5 +1,7 @@
 """What a bank takes home: judged on held-out rows only, chosen without them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from risk.bank import bank_result, out_of_fold, own_models
@@ -7,6 +9,7 @@ from risk.card import Scorecard
 from risk.job import Book
 from risk.ranking import auc, ks
 from risk.table import Table
+from tests.risk.private_rooms import private_books
 from tests.risk.rooms import books_of, room_dictionary, room_tables, spec_of, train
 
 DICTIONARY = room_dictionary()
@@ -82,3 +85,12 @@ def test_mixing_costs_no_bank_its_accuracy() -> None:
             better = max(result.auc_own or 0.0, result.auc_network or 0.0)
             losses.append(better - (result.auc_mixed or 0.0))
     assert float(np.mean(losses)) < 0.01
+
+
+def test_a_banks_own_model_promises_no_privacy_that_it_does_not_have() -> None:
+    promised: dict[str, str | int] = {"epsilon": "3", "delta": "0.000001"}
+    spec = replace(spec_of(DICTIONARY, 4), multiplier=1_000_000, statement=promised)
+    books = private_books(room_tables(DICTIONARY, (1500, 300, 300, 300), 4), spec)
+    own = own_models(books[0])
+    for model in (own.full, own.half_a, own.half_b, *(model for _, model in own.folds)):
+        assert isinstance(model, Scorecard) and "privacy" not in model.training
