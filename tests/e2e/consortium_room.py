@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from creditmesh_demo.folders import RunFolders, write_node_settings
@@ -82,7 +82,7 @@ class ConsortiumRoom:
         (self.folder / "job.toml").write_text(JOB)
         self.tables = {name: self._draw(place) for place, name in enumerate(self.names)}
 
-    def __enter__(self) -> "ConsortiumRoom":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,9 +1,11 @@
 """Run a node or the coordinator as it is installed, watched from inside by a test.
 
-    python -m tests.e2e.watched node|coordinator CONFIG FOLDER [--at KIND:ROUND:ACT] [--slow ROUND] [--unmasked]
+    python -m tests.e2e.watched node|coordinator CONFIG FOLDER [--at KIND:ROUND:ACT] [--slow ROUND] [--unmasked|--count]
 
 Into FOLDER go `sent` (every frame that a node writes to its stream and every message it hands to its link), `words`
 (the node's true parts), `sums.jsonl` (sums that the coordinator opened) and `reached` (when the moment of `--at` came).
+With `--count` also `frames` (each frame of a node's stream behind its length) and `commits` (a line for each durable
+commit of a database, between lines for the rounds' uploads).
 Nothing that leaves the process changes, but with `--unmasked`. The process ends when its standard input does.
 """
 
@@ -13,6 +15,7 @@ import importlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -30,6 +33,7 @@ def main() -> int:
     parser.add_argument("--at", default="")
     parser.add_argument("--slow", type=int, default=0)
     parser.add_argument("--unmasked", action="store_true")
+    parser.add_argument("--count", action="store_true")
     options = parser.parse_args()
     _end_with_the_test()
     if options.role == "coordinator":
@@ -37,6 +41,9 @@ def main() -> int:
     else:
         _note_sent(options.folder / "sent")
         _note_words(options.folder / "words", options.slow, options.folder / "reached")
+    if options.count:
+        _note_frames(options.folder / "frames")
+        _note_commits(options.folder / "commits")
     if options.at:
         _act_at(options.at, options.folder / "reached")
     if options.unmasked:
@@ -87,6 +94,50 @@ def _note_sent(path: Path) -> None:
         await send(self, message)
 
     GrpcLink._put, GrpcLink.send = noted_put, noted_send  # type: ignore[method-assign]
+
+
+def _note_frames(path: Path) -> None:
+    from node.grpc_link import GrpcLink
+
+    put = GrpcLink._put
+
+    async def noted(self: GrpcLink, call: Any, frame: Any) -> None:
+        raw = frame.SerializeToString()
+        with path.open("ab") as stream:
+            stream.write(len(raw).to_bytes(4, "big") + raw)
+        await put(self, call, frame)
+
+    GrpcLink._put = noted  # type: ignore[method-assign]
+
+
+def _note_commits(path: Path) -> None:
+    """Note what SQLite itself says that it runs: each COMMIT, and each write that stands in no transaction."""
+    from node.gate import Gate
+
+    connect, send = sqlite3.connect, Gate.send
+
+    def note(line: str) -> None:
+        with path.open("a", encoding="ascii") as stream:
+            stream.write(line + "\n")
+
+    def noted_connect(name: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(name, *arguments, **options)
+
+        def trace(statement: str) -> None:
+            alone = statement.startswith(("INSERT", "UPDATE", "DELETE", "REPLACE")) and not connection.in_transaction
+            if alone or statement.startswith(("COMMIT", "END")):
+                note(f"commit {Path(str(name)).name}")
+
+        connection.set_trace_callback(trace)
+        return connection
+
+    async def noted_send(self: Gate, outgoing: Any) -> int | None:
+        if outgoing.kind == "secagg.upload":
+            note(f"upload {outgoing.round}")
+        return await send(self, outgoing)
+
+    sqlite3.connect = noted_connect  # type: ignore[assignment]
+    Gate.send = noted_send  # type: ignore[method-assign]
 
 
 def _note_words(path: Path, slow: int, reached: Path) -> None:
