@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from node.access import take_notes
 from node.config import NodeConfig
 from node.service import open_store
 from node.state_folder import open_state
@@ -39,6 +40,7 @@ def export_log(config: NodeConfig, out: Path, who: str) -> int:
     state = config.state.dir
     try:
         with open_state(state), closing(open_store(config, os.urandom(32))) as store:
+            take_notes(state, store.append)  # what commands did since the process ended belongs into this export
             head, _ = parse_checkpoint(store.checkpoint())
             try:
                 digest = _write(state, draft)
