@@ -130,12 +130,11 @@ class Screen:
         self.say(f"audit:  creditmesh-audit report {nodes}/* --coordinator {coordinator} {pins} --out audit.html")
 
 
-
 def _cost(epsilons: Mapping[str, float | None]) -> str:
     spent = [epsilon for epsilon in epsilons.values() if epsilon is not None]
     if not spent:
         return "No differential privacy: the sums are exact."
-    return f"Differential privacy: this run cost a record at most epsilon {max(spent):.3f} at delta 1e-6."
+    return f"Differential privacy: this run cost at most epsilon {max(spent):.3f} at delta 1e-6."
 
 
 def _rows(judged: Judged, market: Market) -> list[tuple[str, ...]]:

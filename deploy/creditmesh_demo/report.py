@@ -140,6 +140,7 @@ def run_view(
         verifiers=_verifiers(run),
         excluded=tuple(dict.fromkeys(member for job in run.jobs for member in job.excluded)),
         prices=run.prices,
+        unit=run.jobs[0].spec.unit,
     )
 
 

@@ -133,6 +133,16 @@ def test_the_price_of_privacy_stands_on_the_page_of_a_noisy_run(page: str, view:
     assert shown.count("<svg") == 2 * 8
 
 
+def test_the_page_says_whom_the_noise_protects(page: str, view: RunView) -> None:
+    assert "at most epsilon" not in page
+    spent = {**view.report, "privacy": {**view.report["privacy"], "epsilon": {"amber": 2.5}}}
+    rows, borrowers = (dataclasses.replace(view, report=spent, unit=unit) for unit in ("record", "borrower"))
+    shown = render(rows, draw(rows))
+    assert "one record at one bank changes" in shown and "单个机构的一条记录" in shown
+    shown = render(borrowers, draw(borrowers))
+    assert "one borrower with all rows at one bank changes" in shown and "单个机构的一名借款人的全部记录" in shown
+
+
 def test_values_are_escaped(view: RunView) -> None:
     evil = "<script>alert(1)</script>"
     shown = render(dataclasses.replace(view, title=evil, source=f'"{evil}'), draw(view))

@@ -161,7 +161,7 @@ class RunView:
 
     sent: by reason (a key of `texts.LABELS`), bytes by bank. verifiers: members that at least signed each opened sum
     after recomputing it, 0 if sums are not verified. excluded: banks that were lost for good. prices: what epsilon
-    costs each recipe, none in an exact run.
+    costs each recipe, none in an exact run. unit: whom noise protects, one `borrower` with all rows or one `record`.
     """
 
     report: Mapping[str, Any]
@@ -178,3 +178,4 @@ class RunView:
     verifiers: int
     excluded: tuple[str, ...]
     prices: tuple[Price, ...] = ()
+    unit: str = "record"
