@@ -175,7 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
     replay.add_argument("--json", action="store_true", help="print the findings as JSON")
     replay.set_defaults(run=_replay)
-    budget = commands.add_parser("budget", help="what jobs with noise have cost a borrower so far, beside the cap")
+    budget = commands.add_parser(
+        "budget", help="what jobs with noise have cost so far, beside the cap, and whom that holds for"
+    )
     budget.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
     budget.add_argument("--json", action="store_true", help="print the account as JSON")
     budget.set_defaults(run=_budget)

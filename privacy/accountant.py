@@ -1,7 +1,8 @@
 """What releases cost a borrower: privacy events in, epsilon out, so that a stranger can recompute it.
 
-It draws no noise and keeps no ledger; the standard library is enough for it. Unit: one borrower's record at one bank,
-added or removed. Theory, accountant `rdp-skellam/1`, at the integer Rényi orders 2 to 256:
+It draws no noise and keeps no ledger; the standard library is enough for it. Unit: one borrower at one bank, with all
+rows or with one as the record says, added or removed. Theory, accountant `rdp-skellam/1`, at the integer Rényi orders 2
+to 256:
 
 - Skellam (Agarwal, Kairouz and Liu, NeurIPS 2021, theorem 3.5), with mu the guaranteed variance of the noise and d1, d2
   the L1 and L2 norms of what a record can change: D(a) <= a d2^2 / 2mu + min(((2a-1) d2^2 + 6 d1) / 4mu^2, 3 d1 / 2mu).
