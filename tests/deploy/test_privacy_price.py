@@ -2,13 +2,17 @@
 
 import dataclasses
 import math
+from typing import NoReturn
 
 import pytest
 from creditmesh_demo.page.charts import price as draw_price
 from creditmesh_demo.privacy_price import DELTA, Price, PricePoint, multiplier_for, price
 
 from privacy.accountant import PrivacyEvent, epsilon_of
+from risk.catalogue import recipe
+from risk.errors import InputError
 from risk.job import Book, JobSpec, releases
+from risk.scorecard import ScorecardRecipe
 from tests.risk.private_rooms import private_books
 from tests.risk.rooms import books_of, flag, number, room_dictionary, room_tables, spec_of
 
@@ -45,10 +49,21 @@ def test_points_repeat_and_stand_on_the_same_rows() -> None:
         assert 0.0 < point.lowest <= point.auc <= point.highest < 1.0 and 0.0 < point.alone < 1.0
 
 
-def test_a_recipe_without_such_a_form_says_so() -> None:
+def test_trees_have_a_price_too() -> None:
     spec, books = private_room()
-    trees = dataclasses.replace(spec, recipe="trees", multiplier=0)
-    found = price(books, trees, ["1"])
+    trees = dataclasses.replace(spec, recipe="trees", parameters=recipe("trees").parse_parameters({"trees": 4}))
+    found = price(books, trees, ["8"], draws=1)
+    assert found.exact is not None and found.points[0].auc > 0.5
+
+
+def test_a_recipe_without_such_a_form_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, books = private_room()
+
+    def none(_self: ScorecardRecipe, _spec: JobSpec) -> NoReturn:
+        raise InputError("dp-unsupported", "job: this recipe has no form with differential privacy")
+
+    monkeypatch.setattr(ScorecardRecipe, "releases", none)
+    found = price(books, spec, ["1"])
     assert found.exact is None and found.points == () and "differential privacy" in found.reason
 
 
