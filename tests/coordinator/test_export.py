@@ -8,6 +8,7 @@ import pytest
 
 from audit.cli import main as audit
 from coordinator import cli
+from coordinator.access import leave_note
 from coordinator.state_folder import open_state
 from tests.coordinator.operator import Operator, make_operator
 
@@ -32,6 +33,19 @@ def test_an_export_stands_in_the_log_that_it_shows(operator: Operator, tmp_path:
     digest = hashlib.sha256(first.read_bytes()).hexdigest()
     assert record["body"]["files"] == [{"name": "first.jsonl", "sha256": digest}]
     assert audit(["verify", "--no-state", str(first), str(second)]) == 0
+    capsys.readouterr()
+
+
+def test_what_commands_did_while_nothing_ran_stands_in_it(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
+    assert export(operator, tmp_path / "first.jsonl") == 0
+    state = next(path.parent for path in tmp_path.rglob("log.db"))
+    leave_note(state, "replay", "job-1/2")
+    assert export(operator, tmp_path / "second.jsonl") == 0
+    lines = (tmp_path / "second.jsonl").read_text("utf-8").splitlines()
+    found = [json.loads(json.loads(line).get("event", "{}")) for line in lines]
+    (checked,) = [event["body"] for event in found if event.get("kind") == "access.checked"]
+    assert (checked["action"], checked["resource"]) == ("replay", "job-1/2")
+    assert not list((state / "access").glob("*.json"))
     capsys.readouterr()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from audit.cli import main as audit
 from node import cli
+from node.access import leave_note
 from node.state_folder import open_state
 from tests.node.bank import Bank, make_bank
 
@@ -62,6 +63,19 @@ def test_side_files_travel_with_it(bank: Bank, tmp_path: Path, capsys: Lines) ->
         {"file": "rounds/job-1.jsonl", "line": '{"a":1}'},
         {"file": "rounds/job-1.jsonl", "line": '{"a":2}'},
     ]
+    capsys.readouterr()
+
+
+def test_what_commands_did_while_nothing_ran_stands_in_it(bank: Bank, tmp_path: Path, capsys: Lines) -> None:
+    assert export(bank, tmp_path / "first.jsonl") == 0
+    state = next(path.parent for path in tmp_path.rglob("log.db"))
+    leave_note(state, "replay", "job-1/2")
+    assert export(bank, tmp_path / "second.jsonl") == 0
+    lines = (tmp_path / "second.jsonl").read_text("utf-8").splitlines()
+    found = [json.loads(json.loads(line).get("event", "{}")) for line in lines]
+    (checked,) = [event["body"] for event in found if event.get("kind") == "access.checked"]
+    assert (checked["action"], checked["resource"]) == ("replay", "job-1/2")
+    assert not list((state / "access").glob("*.json"))
     capsys.readouterr()
 
 
