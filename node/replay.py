@@ -35,6 +35,7 @@ from risk.book import Book
 from risk.charter import spec_of
 from risk.dictionary import Dictionary
 from risk.job import contribute, rounds
+from risk.sampling import for_upload
 from risk.table import Table
 
 __all__ = ["Finding", "Present", "Report", "replay_round", "replay_with"]
@@ -135,8 +136,8 @@ def replay_with(kept: KeptJob, events: Sequence[Event], number: int, present: Pr
         spec = spec_of(kept.manifest, dictionary)
         replay = Replay(rounds(spec), len(kept.manifest.seats))
         transcript = _feed(replay, kept, number)
-        part: np.ndarray = contribute(replay.request, Book(table, spec, _splitting(present)))
-        return report(_compare(kept, event, (replay, transcript, part), present) for event in events)
+        book = Book(table, spec, _splitting(present))
+        return report(_compare(kept, event, (replay, transcript, book), present) for event in events)
     except _Lacking as lack:
         return report(_finding(event, "missing", str(lack)) for event in events)
 
@@ -177,9 +178,9 @@ def _feed(replay: Replay, kept: KeptJob, number: int) -> bytes:
     return transcript
 
 
-def _compare(kept: KeptJob, event: Event, redone: tuple[Replay, bytes, np.ndarray], present: Present) -> Finding:
-    """Compare one upload with what was recomputed: the replay at the round, the transcript before it, the part."""
-    replay, transcript, part = redone
+def _compare(kept: KeptJob, event: Event, redone: tuple[Replay, bytes, Book], present: Present) -> Finding:
+    """Compare one upload with what is recomputed from the replay at the round, the transcript before it, the rows."""
+    replay, transcript, book = redone
     envelope, noise_key = _header(kept, event)
     if envelope is None or present.commit_key is None:
         return _finding(event, "missing", "the signed header that left is not kept, or not the one in the log")
@@ -193,6 +194,9 @@ def _compare(kept: KeptJob, event: Event, redone: tuple[Replay, bytes, np.ndarra
     if plan.noise:
         if not noise_key:
             return _finding(event, "missing", "the key of the noise in this upload is not kept")
+        book = for_upload(book, noise_key)
+    part: np.ndarray = contribute(replay.request, book)
+    if plan.noise:
         part = part + skellam(noise_key, plan.length, plan.noise)
     recomputed = commit(plan.encode(part), expand(present.commit_key, "commitment-salt", bound))
     matched = same_bytes(recomputed, header.commitment)

@@ -28,6 +28,7 @@ from risk.dictionary import Dictionary
 from risk.errors import InputError
 from risk.job import contribute, releases, rounds
 from risk.recipe import EndedEarly
+from risk.sampling import for_upload
 from risk.table import Table
 
 __all__ = ["Pins", "Precautions", "Seat", "check_budget", "check_manifest"]
@@ -128,9 +129,13 @@ class Seat:
         self.noise_key, self._reserved = b"", None
         if self.spec.private:
             self._reserved = self._budget.reserve(self.member.manifest, at, request)
-        part: np.ndarray = contribute(request, self.book)
+        book = self.book
         if self._reserved:
             self.noise_key = self._random_bytes(_KEY_BYTES)
+            # Rows of a sampled request are drawn afresh for each upload, as its noise is.
+            book = for_upload(book, self.noise_key)
+        part: np.ndarray = contribute(request, book)
+        if self._reserved:
             part = part + skellam(self.noise_key, plan.length, plan.noise)
         return self.member.upload(part)
 

@@ -17,8 +17,9 @@ from risk.metrics import METRIC_ASKS, NetworkMetrics, contribute_metrics, metric
 from risk.model import Model, Trained
 from risk.private_calibration import score_cuts
 from risk.private_metrics import SCORES, contribute_scores, private_metric_rounds, score_release
-from risk.recipe import Ask, EndedEarly
+from risk.recipe import ALL_ROWS, Ask, EndedEarly
 from risk.release import Release
+from risk.sampling import sampled
 from risk.spec import JobSpec
 
 __all__ = ["Book", "JobOutcome", "JobSpec", "contribute", "releases", "rounds"]
@@ -81,9 +82,12 @@ def releases(spec: JobSpec) -> tuple[Release, ...]:
 def contribute(ask: Ask, book: Book) -> np.ndarray:
     """Return a member's part of an asked sum, (ask.length,) int64.
 
-    Raises `MisuseError` where a part has the wrong length or an entry above the request's bound; nothing of it may
-    be sent then.
+    The rows of a sampled request are drawn here (`risk.sampling`), so that no recipe can forget to. Raises
+    `MisuseError` where a part has the wrong length or an entry above the request's bound; nothing of it may be sent
+    then.
     """
+    if ask.sampling_ppm != ALL_ROWS:
+        book = sampled(book, ask)
     if ask.name in METRIC_ASKS:
         part = contribute_metrics(ask, book)
     elif ask.name == SCORES:

@@ -20,9 +20,13 @@ import numpy as np
 
 from risk.errors import MisuseError
 
-__all__ = ["Ask", "EndedEarly", "Rounds", "run_plain"]
+__all__ = ["ALL_ROWS", "Ask", "EndedEarly", "Rounds", "run_plain"]
 
 ParameterValue = int | str | tuple[int, ...] | tuple[str, ...]
+
+
+ALL_ROWS = 1_000_000
+"""The sampling rate, in millionths, of a request that counts every row."""
 
 
 class EndedEarly(Exception):
@@ -65,7 +69,7 @@ class Ask:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     row_l2_squared: int = 0
     noise: int = 0
-    sampling_ppm: int = 1_000_000
+    sampling_ppm: int = ALL_ROWS
 
     def encode(self) -> bytes:
         """Return the canonical JSON bytes that members hash and compare (`ask/1`).

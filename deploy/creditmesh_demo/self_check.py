@@ -16,6 +16,7 @@ import numpy as np
 from creditmesh_demo.disclosed import Disclosed
 from privacy.noise import share_variance, skellam
 from risk.job import Book, JobSpec, contribute, rounds
+from risk.sampling import for_upload
 
 __all__ = ["OPENED_FILE", "OpenedSum", "count_differences", "read_opened"]
 
@@ -59,12 +60,13 @@ def count_differences(
     generator = rounds(spec)
     ask = next(generator)
     for place, entry in enumerate(opened):
-        parts = np.stack([contribute(ask, books[member]) for member in entry.survivors])
-        total = np.asarray(parts.sum(axis=0, dtype=np.int64))
         share = share_variance(ask.noise, spec.members)
-        for member in entry.survivors if share else ():
+        total = np.zeros(ask.length, dtype=np.int64)
+        for member in entry.survivors:
             key = disclosed.noise.get((member, entry.place), bytes(32))
-            total = total + skellam(key, ask.length, share)
+            total += contribute(ask, for_upload(books[member], key))
+            if share:
+                total += skellam(key, ask.length, share)
         # Words modulo 2**w, as the ring has them; two's complement gives the same bits for a plain sum.
         words = total.astype(np.uint64).astype(np.uint32 if ask.word_bits == 32 else np.uint64)
         if hashlib.sha256(words.astype(words.dtype.newbyteorder("<")).tobytes()).hexdigest() != entry.sha256:

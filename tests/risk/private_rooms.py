@@ -9,6 +9,7 @@ from risk.book import Book
 from risk.job import JobOutcome, contribute, rounds
 from risk.recipe import Ask, run_plain
 from risk.release import opened_variance
+from risk.sampling import for_upload
 from risk.spec import JobSpec
 from risk.table import Table
 
@@ -32,9 +33,10 @@ def train_noisy(spec: JobSpec, books: Sequence[Book], seed: int = 0, asks: list[
     def total(ask: Ask) -> np.ndarray:
         if asks is not None:
             asks.append(ask)
+        upload = seed.to_bytes(16, "big")
         half = opened_variance(spec, ask) / 2.0
         noise = rng.poisson(half, ask.length) - rng.poisson(half, ask.length)
-        return np.asarray(np.sum([contribute(ask, book) for book in books], axis=0) + noise)
+        return np.asarray(np.sum([contribute(ask, for_upload(book, upload)) for book in books], axis=0) + noise)
 
     outcome: JobOutcome = run_plain(rounds(spec), total)
     return outcome
