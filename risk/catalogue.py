@@ -24,7 +24,7 @@ def available_recipes() -> tuple[str, ...]:
 
 def private_recipes() -> tuple[str, ...]:
     """Return the names of the recipes that have a form with differential privacy."""
-    return _NAMES[:2]
+    return available_recipes()
 
 
 def recipe(name: str) -> Recipe:

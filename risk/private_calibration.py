@@ -26,6 +26,7 @@ __all__ = [
     "Histogram",
     "calibrate_release",
     "contribute_calibrate",
+    "fitted_line",
     "private_calibration",
     "score_cuts",
 ]
@@ -97,7 +98,7 @@ def private_calibration(spec: JobSpec, fit: PrivateFit) -> Generator[Ask, np.nda
         noise=noise,
     )
     sums = (yield ask) / float(ROW)
-    shift, slope = _line(Histogram(sums[:BINS], sums[BINS:], cuts), opened_variance(spec, ask) / (ROW * ROW))
+    shift, slope = fitted_line(Histogram(sums[:BINS], sums[BINS:], cuts), opened_variance(spec, ask) / (ROW * ROW))
     fitted = fit.fitted
     moved = replace(
         fitted,
@@ -115,8 +116,8 @@ def contribute_calibrate(ask: Ask, book: Book) -> np.ndarray:
     return np.asarray(ROW * np.bincount(place, minlength=ask.length).astype(np.int64))
 
 
-def _line(seen: Histogram, variance: float) -> tuple[float, float]:
-    """Return shift and slope of the logit; variance: of the noise in one count."""
+def fitted_line(seen: Histogram, variance: float) -> tuple[float, float]:
+    """Return shift and slope of the logit that a noisy histogram calls for; variance: of the noise in one count."""
     middles = [float(value) for value in seen.middles]
     goods, bads = ([float(value) for value in counts] for counts in (seen.goods, seen.bads))
     shift, slope = 0.0, 1.0

@@ -11,7 +11,6 @@ no sum over rows: one borrower's record can move a whole update, so a request de
 """
 
 import hashlib
-import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -20,17 +19,19 @@ import numpy as np
 
 from risk.book import Book
 from risk.calibration import calibration_part, calibration_rounds
-from risk.card import Scorecard, card_from_document
+from risk.card import Scorecard
 from risk.coding import Coding, unmerged
 from risk.errors import InputError
 from risk.model import OwnModels, Trained
+from risk.private_towers import contribute_private_towers, private_tower_rounds, tower_releases
 from risk.recipe import Ask, run_plain
 from risk.release import Release
 from risk.scorecard import ScorecardRecipe
 from risk.sketch import contribute_sketch, sketch_rounds
 from risk.spec import PARTS, JobSpec
-from risk.tower_inputs import TowerInputs, inputs_from_document, tower_inputs
+from risk.tower_inputs import TowerInputs, tower_inputs
 from risk.tower_model import TowerModel, initial_weights, model_from_document, tower_outputs, weight_shapes
+from risk.tower_rows import MemberRows, asked_weights, member_rows, start_array
 from risk.update import UpdateLayout, check_strategy
 
 if TYPE_CHECKING:
@@ -54,16 +55,6 @@ _PARAMETERS = {
 """Default, smallest and largest value: rounds; units of a hidden layer; rows of a batch; AdamW's rate, the bads from
 which on it is used in full, and its weight decay; FedProx's proximal weight; FedAdam's rate and tau (ppm: millionths).
 `strategy` and the scorecard's parameters stand beside them."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Rows:
-    """Hold a member's rows of one federation: bins (n_rows, n_fields), start logit and target (n_rows,) float64."""
-
-    inputs: TowerInputs
-    codes: np.ndarray
-    start: np.ndarray
-    target: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +92,8 @@ class TowersRecipe:
 
     def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         """Ask for the sums that train the full federation's network."""
+        if spec.private:
+            return (yield from private_tower_rounds(spec))
         card = yield from ScorecardRecipe().rounds(spec)
         model = yield from _tower_rounds(spec, "full", card.carry, cast(Scorecard, card.model))
         return Trained(model, card)
@@ -114,11 +107,23 @@ class TowersRecipe:
         return half_a, half_b
 
     def releases(self, spec: JobSpec) -> tuple[Release, ...]:
-        """Refuse: towers have no form with differential privacy."""
-        raise InputError("dp-unsupported", "job: recipe 'towers' has no form with differential privacy; train it exact")
+        """Return what training with differential privacy releases; raise `InputError` for a setting it has no use for.
+
+        Its steps, towers and rates are fixed where their price is.
+        """
+        changed = [key for key, (default, _, _) in _PARAMETERS.items() if spec.parameters[key] != default]
+        if changed or spec.parameters["strategy"] != "FedAvg":
+            key = changed[0] if changed else "strategy"
+            raise InputError(
+                "dp-parameter",
+                f"[parameters]: '{key}' steers exact towers alone; leave it out of a job with an epsilon",
+            )
+        return tower_releases(spec)
 
     def contribute(self, ask: Ask, book: Book) -> np.ndarray:
         """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""
+        if ask.noise:
+            return contribute_private_towers(ask, book)
         if ask.name.startswith("average-"):
             return _contribute_average(ask, book)
         if ask.name.startswith("calibrate-"):
@@ -135,12 +140,15 @@ class TowersRecipe:
         folds = []
         for rows, card in cards.folds:
             others = book.table.select(np.setdiff1d(book.rows("train"), rows))
-            folds.append((rows, self._alone(Book(others, replace(book.spec, holdout_ppm=0)), "full", card)))
+            folds.append(
+                (rows, self._alone(Book(others, replace(book.spec, holdout_ppm=0, multiplier=0)), "full", card))
+            )
         return OwnModels(full, half_a, half_b, tuple(folds))
 
     def _alone(self, book: Book, part: str, card: Any) -> TowerModel:
         """Train the network of one part of one book on top of that part's own card."""
-        spec = replace(book.spec, members=1)
+        # Nothing of it leaves the bank, so it needs no noise.
+        spec = replace(book.spec, members=1, multiplier=0)
         cuts = run_plain(sketch_rounds(spec, "full", "train"), lambda ask: contribute_sketch(ask, book))
         codings = tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
         model: TowerModel = run_plain(_tower_rounds(spec, part, codings, card), lambda ask: self.contribute(ask, book))
@@ -156,9 +164,7 @@ def _tower_rounds(
 ) -> Generator[Ask, np.ndarray, TowerModel]:
     """Train the towers of one federation on top of its scorecard, then calibrate."""
     inputs = tower_inputs(spec.dictionary, codings, card)
-    document = {"card": card.to_document(), "inputs": inputs.to_document()}
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    start = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    start = start_array(inputs, card)
     weights = yield from _average_rounds(spec, part, inputs, card, start)
     arrays = {"start": start, **{f"weights.{name}": array for name, array in weights.items()}}
     line = yield from calibration_rounds(spec, part, arrays)
@@ -220,27 +226,9 @@ def _average_ask(spec: JobSpec, part: str, layout: UpdateLayout, request: "Reque
     )
 
 
-def _weights(ask: Ask) -> dict[str, np.ndarray]:
-    prefix = "weights."
-    return {name.removeprefix(prefix): array for name, array in ask.arrays.items() if name.startswith(prefix)}
-
-
-def _member_rows(ask: Ask, book: Book) -> _Rows:
-    raw = ask.arrays["start"].tobytes()
-
-    def build() -> _Rows:
-        document = json.loads(raw)
-        inputs = inputs_from_document(document["inputs"])
-        card: Scorecard = card_from_document(book.spec.label, document["card"])
-        table = book.table.select(book.rows(ask.rows))
-        return _Rows(inputs, inputs.codes(table), card.logit(table), table.target.astype(np.float64))
-
-    return book.recall("tower-rows", (ask.rows, raw), build)
-
-
 def _contribute_calibration(ask: Ask, book: Book) -> np.ndarray:
     """Return the line's gradient and Hessian; the raw logits are kept from round to round."""
-    rows, weights = _member_rows(ask, book), _weights(ask)
+    rows, weights = member_rows(ask, book), asked_weights(ask)
 
     def build() -> np.ndarray:
         outputs = tower_outputs(rows.inputs, weights, rows.codes)
@@ -254,10 +242,10 @@ def _contribute_average(ask: Ask, book: Book) -> np.ndarray:
     """Train one local epoch and return the update's part; zeros from a member without rows."""
     from risk.flower_link import Request, client_reply
 
-    rows = _member_rows(ask, book)
+    rows = member_rows(ask, book)
     if not len(rows.target):
         return np.zeros(ask.length, dtype=np.int64)
-    before = _weights(ask)
+    before = asked_weights(ask)
     prefix = "config."
     config: dict[str, Any] = {
         name.removeprefix(prefix): value for name, value in ask.parameters.items() if name.startswith(prefix)
@@ -270,7 +258,7 @@ def _contribute_average(ask: Ask, book: Book) -> np.ndarray:
     return vector
 
 
-def _client_app(rows: _Rows, book: Book, part: str) -> "ClientApp":
+def _client_app(rows: MemberRows, book: Book, part: str) -> "ClientApp":
     """Return the installed Flower app of a member: it trains one epoch on the member's rows of this federation."""
     from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
     from flwr.clientapp import ClientApp
@@ -301,7 +289,7 @@ def _client_app(rows: _Rows, book: Book, part: str) -> "ClientApp":
     return app
 
 
-def _train_epoch(rows: _Rows, weights: Mapping[str, np.ndarray], epoch: _Epoch) -> dict[str, np.ndarray]:
+def _train_epoch(rows: MemberRows, weights: Mapping[str, np.ndarray], epoch: _Epoch) -> dict[str, np.ndarray]:
     """Return the weights after one epoch of AdamW on the log-loss plus the proximal term, float64."""
     import torch
 

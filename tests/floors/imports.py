@@ -35,12 +35,13 @@ THEIRS = {
 }
 # A module, and the only files that may import it; what stands here needs no place in the tables above.
 ONLY_IN = {
-    "torch": r"risk/(towers|flower_link)\.py",
+    "torch": r"risk/(towers|tower_gradients|flower_link)\.py",
     "flwr": r"(risk/(towers|flower_link)|(node|coordinator)/flower_link)\.py",
     "grpc": r"((node|coordinator)/grpc_link\.py|creditmesh_wire/.*)",
     "google": r"(privacy/wire\.py|(node|coordinator)/grpc_link\.py|creditmesh_wire/.*)",
     "creditmesh_wire": r"(privacy/wire\.py|(node|coordinator)/grpc_link\.py|creditmesh_wire/.*)",
     "polars": r"(node|creditmesh_demo)/.*",
+    "psycopg": r"coordinator/postgres\.py",
     "onnx": r"risk/export_onnx\.py",
     "risk.export_onnx": r"node/model_file\.py",
     "fastapi": r"(node|coordinator)/(api|console)\.py",

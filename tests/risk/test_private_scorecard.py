@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from risk.bank import bank_result
 from risk.book import Book
 from risk.card import Scorecard
-from risk.errors import InputError, MisuseError
+from risk.errors import MisuseError
 from risk.job import contribute, releases, rounds
 from risk.modelfile import decode_model, encode_model
 from risk.ranking import auc
@@ -221,19 +221,6 @@ def test_the_statement_names_the_borrower_where_the_dictionary_does() -> None:
     kept = train_noisy(spec, private_books(named, spec)).model
     assert isinstance(kept, Scorecard)
     assert kept.training["privacy"] == {"epsilon": "3", "unit": "one borrower at one bank"}
-
-
-@pytest.mark.parametrize("name", ["towers"])
-def test_a_recipe_without_such_a_form_is_refused(name: str) -> None:
-    from risk.catalogue import recipe
-
-    pytest.importorskip("torch")
-    found = recipe(name)
-    spec = replace(private_spec(), recipe=name, version=found.version, parameters=found.parse_parameters({}))
-    with pytest.raises(InputError, match="differential privacy"):
-        releases(spec)
-    with pytest.raises(InputError, match="differential privacy"):
-        next(rounds(spec))
 
 
 def test_a_book_without_a_key_is_our_bug() -> None:
