@@ -6,9 +6,10 @@ new hashes and the signed checkpoint over them, so the newest checkpoint always 
 memory moves on only after the caller's commit (`accept`), so a failed append leaves everything as it was.
 
 Tables: `event` (leaf index, exact bytes), `hash` (number of `tree.node_position`, 32 bytes), `checkpoint` (size, note),
-`receipt` (message and the peer's receipt), `cosignature` (size and a witness's line). Triggers refuse UPDATE, DELETE
-and any INSERT that is not the next one, also where REPLACE would delete silently. They stop bugs, not somebody who
-owns the file.
+`receipt` (message and the peer's receipt), `cosignature` (size and a witness's line). Triggers refuse UPDATE, DELETE,
+TRUNCATE and any INSERT that is not the next one, also where REPLACE would delete silently. They stop bugs, not somebody
+who owns the file or the tables. SQLite and PostgreSQL hold the same tables; numbers are given here, never by a sequence,
+which would leave gaps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +25,10 @@ from privacy.log.record import SALT_BYTES, Author, Entry, Event, build_event, de
 from privacy.log.tree import CompactTree, ReadHash, leaf_hash, node_position, restore
 
 __all__ = [
+    "POSTGRES_SCHEMA",
     "PRAGMAS",
     "SCHEMA",
+    "TABLES",
     "Batch",
     "Database",
     "Journal",
@@ -48,6 +51,14 @@ PRAGMAS = (
 )
 
 
+# Columns of the tables; the first one is the key, in rising order.
+_TABLES = {
+    "event": "seq {integer} PRIMARY KEY, event {blob} NOT NULL",
+    "hash": "position {integer} PRIMARY KEY, value {blob} NOT NULL",
+    "checkpoint": "size {integer} PRIMARY KEY, note {blob} NOT NULL",
+    "receipt": "number {integer} PRIMARY KEY, msg_id TEXT NOT NULL, receipt {blob} NOT NULL",
+    "cosignature": "number {integer} PRIMARY KEY, size {integer} NOT NULL, line TEXT NOT NULL",
+}
 _OUT_OF_ORDER = {
     "event": "NEW.seq <> (SELECT coalesce(max(seq) + 1, 0) FROM event)",
     "hash": "NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM hash)",
@@ -56,18 +67,18 @@ _OUT_OF_ORDER = {
     "cosignature": "NEW.number <> (SELECT coalesce(max(number) + 1, 0) FROM cosignature)",
 }
 _REFUSE = "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
+_RAISE = "RAISE EXCEPTION 'append-only';"
+_FUNCTION = "RETURNS trigger LANGUAGE plpgsql AS"
 
+# For SQLite; run at every start.
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS hash (position INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS receipt (number INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, receipt BLOB NOT NULL)"
-    " STRICT",
-    "CREATE TABLE IF NOT EXISTS cosignature (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, line TEXT NOT NULL)"
-    " STRICT",
+    *(
+        f"CREATE TABLE IF NOT EXISTS {table} ({columns.format(integer='INTEGER', blob='BLOB')}) STRICT"
+        for table, columns in _TABLES.items()
+    ),
     *(
         f"CREATE TRIGGER IF NOT EXISTS {table}_{action} BEFORE {action.upper()} ON {table} {_REFUSE}"
-        for table in ("event", "hash", "checkpoint", "receipt", "cosignature")
+        for table in _TABLES
         for action in ("update", "delete")
     ),
     *(
@@ -76,9 +87,33 @@ SCHEMA = (
     ),
 )
 
+# For PostgreSQL; run once, by the tables' owner, who need not be whoever appends. `instr` searches as SQLite's does.
+POSTGRES_SCHEMA = (
+    "CREATE FUNCTION instr(bytea, bytea) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT position($2 in $1)'",
+    f"CREATE FUNCTION refuse_change() {_FUNCTION} $$BEGIN {_RAISE} END$$",
+    *(f"CREATE TABLE {table} ({columns.format(integer='BIGINT', blob='BYTEA')})" for table, columns in _TABLES.items()),
+    *(
+        f"CREATE TRIGGER {table}_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        for table in _TABLES
+    ),
+    *(
+        f"CREATE FUNCTION {table}_next() {_FUNCTION} $$BEGIN IF {condition} THEN {_RAISE} END IF; RETURN NEW; END$$"
+        for table, condition in _OUT_OF_ORDER.items()
+    ),
+    *(
+        f"CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_next()"
+        for table in _TABLES
+    ),
+)
+TABLES = tuple(_TABLES)
+
 
 class Database(Protocol):
-    """What is needed of an open connection in autocommit mode; `sqlite3.Connection` has it."""
+    """What is needed of an open connection in autocommit mode; `sqlite3.Connection` has it.
+
+    Statements are SQLite's with `?` for a parameter; whoever connects to another server translates the few that differ.
+    """
 
     @property
     def in_transaction(self) -> bool:
