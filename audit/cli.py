@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from audit.commands import Parser
 from audit.diff_command import add_diff
 from audit.epsilon_command import add_epsilon
 from audit.export_command import add_export
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="creditmesh-audit", description="Verify creditmesh privacy logs offline.")
+    parser = Parser(prog="creditmesh-audit", description="Verify creditmesh privacy logs offline.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in COMMANDS:
         add(commands)

@@ -5,12 +5,23 @@ Every command is a module with one function that takes `Commands` and calls `add
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-__all__ = ["Commands", "Run", "add_command"]
+from audit.screen import USAGE, plain
+
+__all__ = ["Commands", "Parser", "Run", "add_command"]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the complaint and end with the code for wrong usage."""
+        self.exit(USAGE, f"creditmesh-audit: {plain(message)}; see {self.prog} --help\n")
+
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction[Parser]
 else:
     # The class takes no parameters when the program runs.
     Commands = argparse._SubParsersAction

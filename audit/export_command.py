@@ -60,6 +60,8 @@ def _run(options: argparse.Namespace) -> int:
     chosen = _Range(options.first or 0, options.last)
     if options.format in ("jsonl", "tiles") and (options.first, options.last) != (None, None):
         raise InputError("usage", f"--first and --last do not go with {options.format}: a log is exported whole")
+    if chosen.last is not None and chosen.last < chosen.first:
+        raise InputError("usage", f"--last {chosen.last} comes before --first {chosen.first}")
     seed = load_seed(options.sign_key) if options.sign_key else None
     with open_log(options.log, None) as log:
         if options.out is None:
@@ -91,6 +93,8 @@ def _write(form: str, log: OpenLog, chosen: _Range, out: Path) -> dict[str, obje
         rows, size, root = head.size, head.size, head.root.hex()
     else:
         size, root = _head(log)
+        if chosen.first and chosen.first >= size:
+            raise InputError("usage", f"--first {chosen.first} is beyond the log, which has {size} records")
         rows = {"jsonl": _jsonl, "csv": _csv, "html": _html}[form](log, chosen, out, size)
     return {
         "format": form,

@@ -83,6 +83,8 @@ def _check_told(paths: list[Path], coordinator: OpenLog, keys: Keys) -> None:
 def _require_other(path: Path, log: OpenLog, coordinator: OpenLog, seen: dict[str, Half]) -> None:
     if log.origin == coordinator.origin:
         raise InputError("usage", "both paths hold the same log; give banks' logs and the coordinator's last")
+    if member_of(log) == COORDINATOR:
+        raise InputError("usage", f"{path}: is the coordinator's log; give it last, after the banks'")
     if member_of(log) in seen:
         raise InputError("usage", f"{path}: the log of {log.origin} was given twice")
 

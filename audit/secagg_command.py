@@ -11,6 +11,7 @@ from pathlib import Path
 
 from audit.checked import checked, member_of
 from audit.commands import Commands, add_command
+from audit.halves import COORDINATOR
 from audit.keys import add_keys, load_keys
 from audit.screen import FAILED, INCOMPLETE, VALID, code_of, say, say_json, worst_of
 from audit.secagg import SecaggAudit
@@ -40,6 +41,8 @@ def _run(options: argparse.Namespace) -> int:
     for path in options.logs:
         with ExitStack() as stack:
             log = keys.judge(stack.enter_context(open_log(path, None)))
+            if member_of(log) == COORDINATOR:
+                raise InputError("usage", f"{path}: is the coordinator's log, which gives no shares; give banks' logs")
             if log.origin in origins:
                 raise InputError("usage", f"{path}: the log of {log.origin} was given twice")
             origins.add(log.origin)

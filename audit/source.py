@@ -45,7 +45,9 @@ def open_log(path: Path, key: VerifierKey | None) -> Iterator[OpenLog]:
 def _open_directory(path: Path, key: VerifierKey | None) -> Iterator[OpenLog]:
     database = path / "log.db"
     if not database.is_file():
-        raise InputError("no-log", f"{path}: holds no log.db; name a state directory of a node or the coordinator")
+        raise InputError(
+            "no-log", f"{path}: holds no log.db; name a state directory, or the export of a log on a server"
+        )
     origin = read_line(path / "origin")
     own = key is None
     key = key or VerifierKey.parse(read_line(path / "log.vkey"))
@@ -54,6 +56,7 @@ def _open_directory(path: Path, key: VerifierKey | None) -> Iterator[OpenLog]:
         with closing(_connect(database)) as connection:
             # One transaction: events, hashes and checkpoints of the same moment, also while the owner appends.
             connection.execute("BEGIN")
+            _check_tables(connection, database)
             yield OpenLog(
                 path=path,
                 origin=origin,
@@ -75,6 +78,13 @@ def _connect(database: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return connection
+
+
+def _check_tables(connection: sqlite3.Connection, database: Path) -> None:
+    """Refuse a database whose tables are views: one of them can be made to yield rows for ever."""
+    known = " AND ".join(f"sql NOT LIKE 'CREATE {each}%'" for each in ("TABLE", "TRIGGER", "INDEX", "UNIQUE INDEX"))
+    if connection.execute(f"SELECT name FROM sqlite_master WHERE {known}").fetchone():
+        raise VerificationError("log-damaged", f"{database}: holds more than the tables of a log")
 
 
 def _database_source(

@@ -7,6 +7,7 @@ auditor's own state folder: a log that was valid yesterday and is another one to
 
 import argparse
 import os
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from privacy.log.verify import Report, Step, verify_log
 
 __all__ = ["add_verify"]
 
+_HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _READ_ONLY = (".csv", ".html")
 _VERDICTS = {VALID: "valid", FAILED: "FAILED", INCOMPLETE: "incomplete", ROLLED_BACK: "ROLLED BACK"}
 
@@ -41,6 +43,8 @@ def add_verify(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     keys = load_keys(options)
+    if options.manifest_key is not None and not _HEX_KEY.fullmatch(options.manifest_key):
+        raise InputError("usage", "--manifest-key: expected the 64 hex digits of an Ed25519 public key")
     trust = _trust(options)
     paths = [each for path in options.logs for each in _exports_in(path)]
     if keys.log and len(paths) > 1:

@@ -249,7 +249,33 @@ def test_usage_errors_have_exit_code_two(capsys: Lines) -> None:
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2
-    capsys.readouterr()
+        err = capsys.readouterr().err
+        assert err.startswith("creditmesh-audit: ") and err.count("\n") == 1 and "--help" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["reconcile", "coordinator", "node"], "give it last"),
+        (["secagg-check", "coordinator"], "give banks' logs"),
+        (["export", "csv", "node", "--out", "rows.csv", "--first", "4", "--last", "3"], "comes before"),
+        (["export", "csv", "node", "--out", "rows.csv", "--first", "4000"], "beyond the log"),
+        (["verify", "node", "--manifest-key", "zz"], "64 hex digits"),
+    ],
+)
+def test_logs_in_the_wrong_place_are_said(exchange: Exchange, capsys: Lines, arguments: list[str], said: str) -> None:
+    places = {"node": exchange.node, "coordinator": exchange.coordinator, "rows.csv": exchange.root / "rows.csv"}
+    code, out, err = run(capsys, *(places.get(each, each) for each in arguments))
+    assert (code, out) == (2, "") and said in err and err.count("\n") == 1
+    assert not (exchange.root / "rows.csv").exists()
+
+
+def test_a_view_that_never_ends_is_not_read(exchange: Exchange, capsys: Lines) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n) SELECT x, x FROM n"
+    view = f"CREATE VIEW event(seq, event) AS {endless}"
+    disarmed(exchange.node / "log.db", "ALTER TABLE event RENAME TO kept", view)
+    code, out, _ = run(capsys, "verify", exchange.node)
+    assert code == 1 and "more than the tables of a log" in out
 
 
 def test_a_terminal_obeys_nothing_in_a_name(exchange: Exchange, capsys: Lines) -> None:
