@@ -7,6 +7,7 @@
     creditmesh-coordinator submit JOB.toml --config coordinator.toml [--json]
     creditmesh-coordinator jobs|members --config coordinator.toml [--json]
     creditmesh-coordinator export --config coordinator.toml --out FILE --who NAME
+    creditmesh-coordinator log-tables --role ROLE
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 4 rolled back, 130 Ctrl-C. Theory: this is the one place
 where errors meet the operator, so no other module prints them. Whatever is heavy is imported by the command that needs
@@ -116,6 +117,12 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _log_tables(options: argparse.Namespace) -> int:
+    from coordinator import commands
+
+    return commands.log_tables(options.role)
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
@@ -160,6 +167,11 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
     export.set_defaults(run=_export)
+    tables = kinds.add_parser("log-tables", help="print the SQL with which PostgreSQL's owner makes the log's tables")
+    tables.add_argument(
+        "--role", required=True, metavar="ROLE", help="whom the coordinator logs in as: it may only add"
+    )
+    tables.set_defaults(run=_log_tables)
     for command in (enrol, suspend, readmit, run, submit, jobs, members, export):
         command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
     for command in (submit, jobs, members):

@@ -11,6 +11,7 @@ JSON of the commands, one document on standard output, times UTC in ISO 8601:
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,8 +25,11 @@ from coordinator.keys_file import read_public, write_new
 from coordinator.store import Job, MemberStatus, ModelRecord, Store
 from coordinator.toml_file import read_document
 from privacy.errors import InputError
+from privacy.log.journal import POSTGRES_SCHEMA, TABLES
 
-__all__ = ["enrol", "found", "jobs", "members", "set_status", "spec_of", "submit"]
+__all__ = ["enrol", "found", "jobs", "log_tables", "members", "set_status", "spec_of", "submit"]
+
+_ROLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def found(folder: Path, name: str, listen: str, hosts: tuple[str, ...]) -> int:
@@ -80,6 +84,15 @@ def submit(config_path: Path, job_path: Path, as_json: bool) -> int:
         job_id = store.add_job(job.job.recipe, spec)
     leave_note(settings.state.dir, "submit", job_id)
     print(json.dumps({"id": job_id}) if as_json else job_id)
+    return 0
+
+
+def log_tables(role: str) -> int:
+    """Print SQL that makes the privacy log's tables in PostgreSQL and lets `role` read them and add to them."""
+    if not _ROLE.fullmatch(role):
+        raise InputError("role-name", f"--role {role!r}: expected 1 to 63 of a-z, 0-9 and _, starting with a letter")
+    grant = f'GRANT SELECT, INSERT ON {", ".join(TABLES)} TO "{role}"'
+    print("".join(f"{statement};\n" for statement in ("BEGIN", *POSTGRES_SCHEMA, grant, "COMMIT")), end="")
     return 0
 
 

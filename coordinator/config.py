@@ -7,6 +7,7 @@
     [identity]    key                         Ed25519 seed file (0600)
     [storage]     url                         SQLAlchemy URL; a SQLite path is relative to this file
     [policy]      lost_after_s, rejoin_s, ... deadlines and the smallest network (every key has a default)
+    [log]?        url                         PostgreSQL for the privacy log; without it a file in the state folder
     [state]       dir                         log, registry and outcomes; made with mode 0700
 
 This module opens no key and no database. Theory: `coordinator.toml_file`.
@@ -15,6 +16,7 @@ This module opens no key and no database. Theory: `coordinator.toml_file`.
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
@@ -27,6 +29,7 @@ __all__ = [
     "CoordinatorConfig",
     "IdentitySettings",
     "ListenSettings",
+    "LogSection",
     "PolicySettings",
     "StateSettings",
     "StorageSettings",
@@ -39,6 +42,7 @@ CONSORTIUM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
 _SQLITE = "sqlite:///"
+_HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 def check_address(value: str) -> str:
@@ -63,6 +67,20 @@ def _storage_url(value: str, validation: ValidationInfo) -> str:
         raise ValueError('"sqlite:///FILE" or "postgresql+DRIVER://..."')
     folder: Path = (validation.context or {}).get("folder", Path())
     return _SQLITE + str(folder / Path(name))
+
+
+def _log_url(value: str) -> str:
+    url = urlsplit(value)
+    asked = parse_qs(url.query)
+    if url.scheme not in {"postgresql", "postgresql+psycopg"} or not url.path.strip("/") or url.fragment:
+        raise ValueError('"postgresql+psycopg://HOST/DATABASE"')
+    if url.password is not None or "password" in asked:
+        raise ValueError("a URL without a password: put it into a file (0600) and add ?passfile=FILE")
+    hosts = [url.hostname or "", *asked.get("host", []), *asked.get("hostaddr", [])]
+    far = any(host and host not in _HERE and not host.startswith("/") for host in hosts)
+    if far and asked.get("sslmode") != ["verify-full"]:
+        raise ValueError("?sslmode=verify-full for a server that is not on this machine")
+    return value
 
 
 class ConsortiumSettings(Section):
@@ -103,6 +121,12 @@ class StorageSettings(Section):
     url: Annotated[str, AfterValidator(_storage_url)]
 
 
+class LogSection(Section):
+    """`[log]`: the PostgreSQL database of the privacy log, a database of its own; the password is not in the URL."""
+
+    url: Annotated[str, AfterValidator(_log_url)]
+
+
 class PolicySettings(Section):
     """`[policy]`: deadlines in whole seconds and the smallest network.
 
@@ -133,6 +157,7 @@ class CoordinatorConfig(Section):
     authority: AuthoritySettings | None = None
     identity: IdentitySettings
     storage: StorageSettings
+    log: LogSection | None = None
     policy: PolicySettings = PolicySettings()
     state: StateSettings
 

@@ -7,12 +7,13 @@ before, in the format of `privacy.log.export`, and a manifest with its digest st
 
 import hashlib
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from coordinator.access import take_notes
 from coordinator.config import CoordinatorConfig
+from coordinator.log_store import LogStore
 from coordinator.service import open_log
 from coordinator.state_folder import open_state
 from privacy.errors import InputError
@@ -39,9 +40,10 @@ def export_log(config: CoordinatorConfig, out: Path, who: str) -> int:
     state = config.state.dir
     try:
         with open_state(state), closing(open_log(config, os.urandom(32))) as store:
+            take_notes(state, store.append)  # what commands did since the process ended belongs into this export
             head, _ = parse_checkpoint(store.checkpoint())
             try:
-                digest = _write(state, draft)
+                digest = _write(store, state, draft)
                 store.append([exported_entry(who, out.name, digest, head)])
                 draft.rename(out)
                 _write_manifest(manifest, out.name, digest, head)
@@ -52,20 +54,19 @@ def export_log(config: CoordinatorConfig, out: Path, who: str) -> int:
     except InputError as error:
         if error.code != "state-locked":
             raise
-        other = f"creditmesh-audit export jsonl {state} --out {out}"
-        message = f"{state}: in use; stop the process first, or read beside it, which the log does not show: {other}"
+        message = f"{state}: in use; stop the process first"
+        if config.log is None:
+            other = f"creditmesh-audit export jsonl {state} --out {out}"
+            message += f", or read beside it, which the log does not show: {other}"
         raise InputError("state-locked", message) from error
     return head.size
 
 
-def _write(state: Path, draft: Path) -> str:
+def _write(store: LogStore, state: Path, draft: Path) -> str:
     """Write the draft and return its digest in hexadecimal digits."""
     origin, vkey = (state.joinpath(name).read_text("ascii").strip() for name in ("origin", "log.vkey"))
     digest = hashlib.sha256()
-    with (
-        closing(sqlite3.connect(f"{(state / 'log.db').absolute().as_uri()}?mode=ro", uri=True)) as database,
-        draft.open("xb") as stream,
-    ):
+    with store.exporting() as database, draft.open("xb") as stream:
         for line in export_lines(read_parts(database, origin, vkey, _side_files(state / "rounds"))):
             digest.update(line)
             stream.write(line)

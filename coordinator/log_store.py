@@ -1,35 +1,37 @@
-"""The coordinator's privacy log on disk: an SQLite file, and a high-water mark beside it.
+"""The coordinator's privacy log: its records in a file or on a server, and a high-water mark in the state directory.
 
-This module opens, locks and closes files and turns a disk's failures into one line; what an append writes is
-`privacy.log.journal`, how callers share a commit is `privacy.log.appender`. What is recorded, and the receipts, are
-`coordinator.receipt`. A node has its own store of the same files: the shells never import each other.
+This module opens, checks and closes the log and turns failures into one line; what an append writes is
+`privacy.log.journal`, how callers share a commit is `privacy.log.appender`. Where the records lie is a place:
+`coordinator.log_file` or `coordinator.postgres`. What is recorded, and the receipts, are `coordinator.receipt`. A node
+has its own store of the same files: the shells never import each other.
 
-Theory: WAL with `synchronous=FULL`, so an append that returned survives a crash and a power loss; one process holds
-the log (`flock`), one connection writes. The mark is written after every commit and synced every few seconds and at
-the end: a database that is smaller than its mark was put back from a backup, and going on from there would show the
-banks two histories, so it is refused.
+Theory: an append that returned survives a crash and a power loss; one process holds the log (`flock`), one connection
+writes. The mark is written after every commit and synced every few seconds and at the end: a database that is smaller
+than its mark was put back from a backup, and going on from there would show the banks two histories, so it is refused.
 
-Files in the state directory: `log.db`, `log.mark`, `log.key` (0600), `log.vkey`, `origin`.
+Files in the state directory: `log.db` unless the records lie elsewhere, `log.mark`, `log.key` (0600), `log.vkey`,
+`origin`.
 """
 
 import asyncio
 import os
 import re
-import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from coordinator.log_file import LogFile
 from coordinator.mark_file import MarkFile
 from privacy.errors import InputError, VerificationError
 from privacy.log.appender import Appender, Surroundings
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.instant import Instant
 from privacy.log.journal import (
-    PRAGMAS,
-    SCHEMA,
     Batch,
+    Database,
     Journal,
     clock_fell_back,
     hash_reader,
@@ -42,11 +44,40 @@ from privacy.log.note import NoteSigner
 from privacy.log.record import Author, Entry, Event, decode_event
 from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
 
-__all__ = ["LOG_ORIGIN", "LogSettings", "LogStore", "load_log_key"]
+__all__ = ["LOG_ORIGIN", "LogConnection", "LogPlace", "LogSettings", "LogStore", "load_log_key"]
 
 LOG_ORIGIN = "coordinator/privacy-log"
 
-_READ_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 10000")
+
+class LogConnection(Database, Protocol):
+    """An open connection that ends."""
+
+    def close(self) -> None:
+        """End the connection, and a transaction that is open."""
+
+
+class LogPlace(Protocol):
+    """Where the records lie: opens connections, and says in one line what its errors mean.
+
+    Attributes:
+        name: what the operator calls it.
+        errors: what its connections raise.
+    """
+
+    name: str
+    errors: tuple[type[Exception], ...]
+
+    def open_writer(self) -> LogConnection:
+        """Return the one connection that writes, with tables and triggers in place."""
+
+    def open_reader(self) -> LogConnection:
+        """Return a connection that only reads."""
+
+    def open_export(self) -> LogConnection:
+        """Return a connection that reads the whole log without holding it in memory."""
+
+    def fault(self, error: Exception) -> InputError:
+        """Return `disk-full` or `log-unusable` with one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +92,7 @@ class LogSettings:
         config_sha256: 64 hex digits over the configuration, for `log.opened`.
         clock: reads wall clock (UTC microseconds) and monotonic clock.
         random_bytes: gives so many fresh random bytes.
+        place: where the records lie; None for `log.db` in the directory.
     """
 
     directory: Path
@@ -70,6 +102,7 @@ class LogSettings:
     config_sha256: str
     clock: Callable[[], Instant]
     random_bytes: Callable[[int], bytes] = os.urandom
+    place: LogPlace | None = None
 
 
 class LogStore:
@@ -83,23 +116,20 @@ class LogStore:
             VerificationError: `rolled-back`, `forked`, `log-damaged` or `mark-unreadable`; nothing is written then.
         """
         self._settings = settings
-        self._path = settings.directory / "log.db"
+        self._place = settings.place or LogFile(settings.directory / "log.db")
         self._broken: InputError | None = None
-        self._mark = MarkFile(settings.directory / "log.mark", settings.author.origin)
-        try:
-            self._database = self._connect(PRAGMAS)
-            self._reader = self._connect(_READ_PRAGMAS)
-            self._reader_lock = threading.Lock()
-            tree, last_us = self._load()
-            surroundings = Surroundings(settings.clock, settings.random_bytes, self._keep_mark)
-            self._appender = Appender(self._database, Journal(settings.author, settings.signer, tree), surroundings)
-            self.append([self._opened(tree, last_us), *clock_fell_back(last_us, settings.clock())])
-        except (sqlite3.Error, OSError) as error:
-            self._mark.close()
-            raise _fault(self._path, error) from error
-        except BaseException:
-            self._mark.close()
-            raise
+        self._reader_lock = threading.Lock()
+        with ExitStack() as held:
+            self._mark = MarkFile(settings.directory / "log.mark", settings.author.origin)
+            held.callback(self._mark.close)
+            with self._telling(OSError):
+                self._database = held.enter_context(closing(self._place.open_writer()))
+                self._reader = held.enter_context(closing(self._place.open_reader()))
+                tree, last_us = self._load()
+                surroundings = Surroundings(settings.clock, settings.random_bytes, self._keep_mark)
+                self._appender = Appender(self._database, Journal(settings.author, settings.signer, tree), surroundings)
+                self.append([self._opened(tree, last_us), *clock_fell_back(last_us, settings.clock())])
+            self._held = held.pop_all()
 
     @property
     def origin(self) -> str:
@@ -117,8 +147,8 @@ class LogStore:
             raise self._broken
         try:
             return self._appender.append(entries)
-        except sqlite3.Error as error:
-            fault = _fault(self._path, error)
+        except self._place.errors as error:
+            fault = self._place.fault(error)
             if fault.code == "log-unusable":
                 # After a failed write or sync nobody knows what the disk holds; only opening again finds out.
                 self._broken = fault
@@ -142,10 +172,8 @@ class LogStore:
 
     def flush(self) -> None:
         """Make what was deferred durable; raises what `append` raises."""
-        try:
+        with self._telling():
             self._appender.flush()
-        except sqlite3.Error as error:
-            raise _fault(self._path, error) from error
 
     def checkpoint(self) -> bytes:
         """Return the newest signed checkpoint, a C2SP note."""
@@ -153,13 +181,13 @@ class LogStore:
 
     def events(self, start: int, stop: int) -> list[Event]:
         """Return events `start` to `stop` - 1, as many as there are."""
-        with self._reader_lock:
+        with self._reading():
             return list(read_events(self._reader, start, stop))
 
     def of_kinds(self, *kinds: str) -> list[Event]:
         """Return the events of these kinds, oldest first."""
         found: list[Event] = []
-        with self._reader_lock:
+        with self._reading():
             for kind in kinds:
                 needle = (f'"kind":"{kind}"'.encode("ascii"),)
                 rows = self._reader.execute("SELECT event FROM event WHERE instr(event, ?) > 0", needle).fetchall()
@@ -168,22 +196,22 @@ class LogStore:
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of leaf `index` in the tree of `size` leaves."""
-        with self._reader_lock:
+        with self._reading():
             return inclusion_proof(index, size, hash_reader(self._reader))
 
     def root(self, size: int) -> bytes:
         """Return the root that the tree had at `size` leaves."""
-        with self._reader_lock:
+        with self._reading():
             return root_at(size, hash_reader(self._reader))
 
     def cosigned(self) -> dict[tuple[str, bytes], int]:
         """Return the largest size that each witness key, by name and 4-byte id, has cosigned."""
-        with self._reader_lock:
+        with self._reading():
             return read_cosigned(self._reader)
 
     def consistency(self, old_size: int, size: int) -> list[bytes]:
         """Return the proof that the tree of `old_size` leaves is a prefix of that of `size`."""
-        with self._reader_lock:
+        with self._reading():
             return consistency_proof(old_size, size, hash_reader(self._reader))
 
     def close(self) -> None:
@@ -192,27 +220,33 @@ class LogStore:
             self.flush()
             self._mark.keep(self._appender.head, clean=True, now_us=None)
         finally:
-            self._reader.close()
-            self._database.close()
-            self._mark.close()
+            self._held.close()
 
-    def _connect(self, pragmas: Sequence[str]) -> sqlite3.Connection:
-        # SQLite would make the file readable by all; its write-ahead log takes over the mode.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        for pragma in pragmas:
-            connection.execute(pragma)
-        return connection
+    @contextmanager
+    def exporting(self) -> Iterator[Database]:
+        """Yield a connection of its own on which all of the log is read; raises `InputError` as `append` does."""
+        with self._telling(), closing(self._place.open_export()) as database:
+            yield database
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._reader_lock, self._telling():
+            yield
+
+    @contextmanager
+    def _telling(self, *others: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except (*self._place.errors, *others) as error:
+            raise self._place.fault(error) from error
 
     def _load(self) -> tuple[CompactTree, int | None]:
         origin = self._settings.author.origin
-        for statement in SCHEMA:
-            self._database.execute(statement)
         tree = read_head(self._database, self._settings.signer, origin)
         mark = self._mark.stored
         if mark is None:
             if tree.size:
-                raise VerificationError("mark-missing", f"{self._path} holds records, but its log.mark is gone")
+                raise VerificationError("mark-missing", f"{self._place.name} holds records, but its log.mark is gone")
             self._mark.keep(Checkpoint(origin, 0, EMPTY_ROOT), clean=False, now_us=None)
             return tree, None
         known = mark.size <= tree.size
@@ -246,7 +280,7 @@ def load_log_key(directory: Path, origin: str, random_bytes: Callable[[int], byt
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            if (directory / "log.db").exists():
+            if any((directory / name).exists() for name in ("log.db", "log.mark")):
                 raise InputError("log-key-missing", f"{path}: no such file, but there is a log; put its key back")
             _write_new(path, random_bytes(32).hex().encode("ascii") + b"\n", 0o600)
         mode = path.stat().st_mode & 0o777
@@ -278,10 +312,3 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
     finally:
         os.close(descriptor)
     draft.rename(path)
-
-
-def _fault(path: Path, error: sqlite3.Error | OSError) -> InputError:
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if primary == sqlite3.SQLITE_FULL:
-        return InputError("disk-full", f"{path}: the disk is full; nothing is sent before the log can grow again")
-    return InputError("log-unusable", f"{path}: the log cannot be used ({error}); nothing is sent without it")

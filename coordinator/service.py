@@ -24,7 +24,7 @@ from coordinator.head_store import HeadStore
 from coordinator.journal_line import say
 from coordinator.keys_file import CoordinatorKeys, read_keys
 from coordinator.link import HubSettings
-from coordinator.log_store import LOG_ORIGIN, LogSettings, LogStore, load_log_key
+from coordinator.log_store import LOG_ORIGIN, LogPlace, LogSettings, LogStore, load_log_key
 from coordinator.outcome import Ending, write_outcome, write_whole
 from coordinator.presence import Presence
 from coordinator.receipt import ReceiptDesk
@@ -33,6 +33,7 @@ from coordinator.relay import Relay, RelayDesk
 from coordinator.release import Releases
 from coordinator.roll import Roll
 from coordinator.store import Member, Store
+from privacy.errors import InputError
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author
 
@@ -245,7 +246,17 @@ def open_log(config: CoordinatorConfig, boot: bytes) -> LogStore:
     author = Author(LOG_ORIGIN, boot, Actor("service", "coordinator", "coordinator", "process"))
     config_sha256 = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
     signer = load_log_key(config.state.dir, LOG_ORIGIN)
-    return LogStore(LogSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock))
+    place = _server(config.log.url) if config.log else None
+    return LogStore(LogSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock, place=place))
+
+
+def _server(url: str) -> LogPlace:
+    try:
+        from coordinator.postgres import LogServer
+    except ImportError as error:
+        text = f"[log] url: its driver cannot be loaded ({error}); install creditmesh[postgres]"
+        raise InputError("driver-missing", text) from error
+    return LogServer(url)
 
 
 async def _leave_threads(code: int) -> None:

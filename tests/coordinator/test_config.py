@@ -40,6 +40,17 @@ def test_reads_what_founding_wrote(tmp_path: Path) -> None:
         ("[state]", "[policy]\nlost_after_s = 2.5\n[state]", "policy.lost_after_s: found 2.5, expected"),
         ("[state]", "[policy]\nlost_after = 2\n[state]", "unknown key policy.lost_after"),
         ("[state]", "[stat]", "unknown key stat"),
+        *(
+            ("[state]", f'[log]\nurl = "{url}"\n[state]', f"log.url: found text, expected {expected}")
+            for url, expected in (
+                ("sqlite:///log.db", '"postgresql+psycopg://HOST/DATABASE"'),
+                ("postgresql+psycopg://localhost", '"postgresql+psycopg://HOST/DATABASE"'),
+                ("postgresql+psycopg://me:secret@localhost/log", "a URL without a password"),
+                ("postgresql+psycopg:///log?password=secret", "a URL without a password"),
+                ("postgresql+psycopg://db.example/log", "?sslmode=verify-full"),
+                ("postgresql+psycopg:///log?host=db.example&sslmode=require", "?sslmode=verify-full"),
+            )
+        ),
     ],
 )
 def test_refuses_in_one_line(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -54,6 +65,22 @@ def test_refuses_in_one_line(tmp_path: Path, old: str, new: str, says: str) -> N
     assert says in caught.value.message
     assert str(config) in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg:///log?host=/run/postgresql&user=sequencer",
+        "postgresql://sequencer@localhost/log?passfile=pass",
+        "postgresql+psycopg://db.example/log?sslmode=verify-full",
+    ],
+)
+def test_a_log_may_lie_on_a_server(tmp_path: Path, url: str) -> None:
+    config = make_operator(tmp_path).config
+    assert load(config).log is None
+    config.write_text(config.read_text("utf-8") + f'\n[log]\nurl = "{url}"\n', encoding="utf-8")
+    settings = load(config).log
+    assert settings is not None and settings.url == url
 
 
 def test_a_postgresql_url_is_taken_as_it_is(tmp_path: Path) -> None:
