@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, redirect_stdout
@@ -127,7 +128,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarkedRoom]:
         room.run_job()
         room.run_job(NOISE)
         room.wait(lambda: not pending_logs(room.run, room.names), "every log to be cosigned")
-        room.stop([*room.names, "coordinator"])
+        room.stop([*room.names, "coordinator"], limit_s=60.0)
         room.refuse_undeclared()
         assert called(node, "replay", "--config", settings_of(room, "bank-1"), room.ran[0], "1")[0] == 0
         for name in room.names[:-1]:
@@ -260,8 +261,12 @@ def test_all_other_bytes_on_a_stream_are_within_authorised_blocks(room: MarkedRo
             assert len(sizes) <= sum(body["frames"] for body in blocks)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the names of synced files are read from /proc")
 def test_a_round_costs_a_node_at_most_two_commits(room: MarkedRoom) -> None:
-    """As SQLite itself says what it runs; a round lasts from one upload to the next of its job."""
+    """As SQLite itself says what it runs; a round lasts from one upload to the next of its job.
+
+    A round with noise syncs the ledger of the budget as well, once.
+    """
     for name in room.names:
         rounds = {job: {number: Counter[str]() for number in range(1, 99)} for job in (1, 2)}
         job, number, last = 0, 0, Counter[int]()
@@ -272,13 +277,19 @@ def test_a_round_costs_a_node_at_most_two_commits(room: MarkedRoom) -> None:
                 last[job] = number
             elif number:
                 rounds[job][number][what] += 1
+            assert kind in ("upload", "commit", "sync")
         # After a job's last upload come its end and the witnesses, which are no round's.
         inner = [rounds[job][number] for job in last for number in range(1, last[job])]
         assert list(last) == [1, 2] and len(inner) >= 12
-        assert max(each["log.db"] for each in inner) <= 2, inner
-        # Of the node's databases nothing but its log is written in a round; witnesses may ask once in a minute.
-        assert sum(each["log.db"] for each in inner) >= len(inner)
-        assert sum(each.total() > 2 for each in inner) < len(inner) // 2, inner
+        # One more for a machine that stands still: what waits ten seconds in a job is committed by itself.
+        assert sum(each["log.db"] for each in inner) <= 2 * len(inner) + 1, inner
+        # Marks are synced every few seconds, and witnesses may ask once in a minute. With the first upload of all the
+        # rows in use are written down: a file and its folder.
+        seldom = {"log.mark", "witness.db", "witness.mark"}
+        others = sum((each for each in inner), Counter()) - Counter(dict.fromkeys((*seldom, "log.db", "ledger"), 10**6))
+        assert set(others) <= {"usage.draft", name} and others.total() <= 2, inner
+        noisy = [rounds[2][number]["ledger"] for number in range(1, last[2])]
+        assert max(noisy) == 1 and sum(each["ledger"] for each in inner) == sum(noisy), inner
 
 
 # -- what the auditor's report says about looks at the logs ------------------------------------------------------------

@@ -5,7 +5,7 @@
 Into FOLDER go `sent` (every frame that a node writes to its stream and every message it hands to its link), `words`
 (the node's true parts), `sums.jsonl` (sums that the coordinator opened) and `reached` (when the moment of `--at` came).
 With `--count` also `frames` (each frame of a node's stream behind its length) and `commits` (a line for each durable
-commit of a database, between lines for the rounds' uploads).
+commit of a database and each sync of another file, between lines for the rounds' uploads).
 Nothing that leaves the process changes, but with `--unmasked`. The process ends when its standard input does.
 """
 
@@ -111,10 +111,10 @@ def _note_frames(path: Path) -> None:
 
 
 def _note_commits(path: Path) -> None:
-    """Note what SQLite itself says that it runs: each COMMIT, and each write that stands in no transaction."""
+    """Note what SQLite says that it runs, each COMMIT and each write outside a transaction, and what Python syncs."""
     from node.gate import Gate
 
-    connect, send = sqlite3.connect, Gate.send
+    connect, send, sync = sqlite3.connect, Gate.send, os.fsync
 
     def note(line: str) -> None:
         with path.open("a", encoding="ascii") as stream:
@@ -131,12 +131,16 @@ def _note_commits(path: Path) -> None:
         connection.set_trace_callback(trace)
         return connection
 
+    def noted_sync(file: int) -> None:
+        note(f"sync {Path(os.readlink(f'/proc/self/fd/{file}')).name}")
+        sync(file)
+
     async def noted_send(self: Gate, outgoing: Any) -> int | None:
         if outgoing.kind == "secagg.upload":
             note(f"upload {outgoing.round}")
         return await send(self, outgoing)
 
-    sqlite3.connect = noted_connect  # type: ignore[assignment]
+    sqlite3.connect, os.fsync = noted_connect, noted_sync  # type: ignore[assignment]
     Gate.send = noted_send  # type: ignore[method-assign]
 
 
