@@ -6,8 +6,9 @@ a Flower `ClientApp`. torch and flwr are loaded by the first round that needs th
 scores a model loads neither, one that only derives requests does not load torch.
 
 Theory: federated averaging of AdamW epochs (McMahan 2017; Loshchilov 2019) of an additive network with one tower a
-dimension, warm-started from the scorecard so that ten rounds are enough and members' drift stays small. Weights are
-no sum over rows: one borrower's record can move a whole update, so a request declares the clip as its sensitivity.
+dimension, warm-started from the scorecard so that ten rounds are enough and members' drift stays small. An update is no
+sum over rows: nothing but the clip bounds what one borrower's record moves in it, so a request declares the whole clip
+in every entry. That is true and too much for any noise; a job with differential privacy takes `risk.private_towers`.
 """
 
 import hashlib
