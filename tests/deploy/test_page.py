@@ -143,6 +143,13 @@ def test_the_page_says_whom_the_noise_protects(page: str, view: RunView) -> None
     assert "one borrower with all rows at one bank changes" in shown and "单个机构的一名借款人的全部记录" in shown
 
 
+def test_a_page_without_curves_or_points_of_a_price_is_written(view: RunView) -> None:
+    recipes = tuple(dataclasses.replace(recipe, curves=None) for recipe in view.recipes)
+    bare = dataclasses.replace(view, recipes=recipes, prices=(Price("scorecard", None, (), "one class"),), sent={})
+    shown = render(bare, draw(bare))
+    assert "one class" in shown and 'id="price"' in shown
+
+
 def test_values_are_escaped(view: RunView) -> None:
     evil = "<script>alert(1)</script>"
     shown = render(dataclasses.replace(view, title=evil, source=f'"{evil}'), draw(view))
