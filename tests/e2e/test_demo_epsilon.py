@@ -67,5 +67,3 @@ def test_an_epsilon_that_is_none(tmp_path: Path) -> None:
     for given in ("0", "much", "1000"):
         ended = demo("--out", tmp_path / given, "--epsilon", given)
         assert ended.code == 2 and "--epsilon" in ended.err
-    ended = demo("--out", tmp_path / "out", "--epsilon", "3", "--recipes", "towers")
-    assert ended.code == 2 and "scorecard" in ended.err
