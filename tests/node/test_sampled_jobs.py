@@ -1,6 +1,6 @@
 """A job whose requests are sampled, at real nodes: rows drawn by each bank, priced as drawn, recomputed by the bank."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,22 +52,9 @@ def test_steps_are_sampled_priced_and_recomputed(tmp_path: Path, monkeypatch: py
     promised = calibrated(releases(spec_of(manifest, network.rows[0])), "3", DELTA)
     node = network.nodes[BANK]
 
-    def dying(outgoing: Any) -> bool:
-        if (outgoing.kind, outgoing.round) != ("secagg.upload", FIRST_STEP):
-            return True
-        node.before_send = lambda _outgoing: True
-        node.log.append(outgoing)  # recorded, and killed before it could leave
-        node.die()
-        return False
-
-    def back(outgoing: Any) -> bool:
-        if not node.alive and (outgoing.kind, outgoing.round) == ("secagg.upload", FIRST_STEP):
-            node.start()
-        return True
-
     async def test() -> tuple[str, str, Any]:
         network.start()
-        node.before_send, network.nodes["bank-003"].before_send = dying, back
+        node.before_send, network.nodes["bank-003"].before_send = hooks_of(node)
         return await network.run(replace(manifest, privacy="dp", dp=promised))
 
     assert run(test())[:2] == ("done", "")
@@ -86,6 +73,11 @@ def test_steps_are_sampled_priced_and_recomputed(tmp_path: Path, monkeypatch: py
     reserved = read_ledger(node.state, f"{BANK}/privacy-log").reserved
     assert [event_from_body(entry.body) for entry in spends] == [release.event for _, release in reserved]
 
+    check_replays(node)
+
+
+def check_replays(node: Node) -> None:
+    """Fail unless the bank recomputes what it sent, both answers to the first step among it."""
     keep_log(node)
     uploads = read_egress(node.state, "secagg.upload", "job-1")
     kept = Archive(node.state, "").read("job-1")
@@ -94,6 +86,25 @@ def test_steps_are_sampled_priced_and_recomputed(tmp_path: Path, monkeypatch: py
         events_of = [event for event in uploads if event.round == number]
         report = replay_with(kept, events_of, number, present)
         assert [finding.state for finding in report.findings] == ["matched"] * (2 if number == FIRST_STEP else 1)
+
+
+def hooks_of(node: Node) -> tuple[Callable[[Any], bool], Callable[[Any], bool]]:
+    """Return what kills a bank at its upload of the first step, and what starts it again at another's."""
+
+    def dying(outgoing: Any) -> bool:
+        if (outgoing.kind, outgoing.round) != ("secagg.upload", FIRST_STEP):
+            return True
+        node.before_send = lambda _outgoing: True
+        node.log.append(outgoing)  # recorded, and killed before it could leave
+        node.die()
+        return False
+
+    def back(outgoing: Any) -> bool:
+        if not node.alive and (outgoing.kind, outgoing.round) == ("secagg.upload", FIRST_STEP):
+            node.start()
+        return True
+
+    return dying, back
 
 
 def run(job: Coroutine[Any, Any, tuple[str, str, Any]]) -> tuple[str, str, Any]:
