@@ -8,8 +8,8 @@ memory moves on only after the caller's commit (`accept`), so a failed append le
 Tables: `event` (leaf index, exact bytes), `hash` (number of `tree.node_position`, 32 bytes), `checkpoint` (size, note),
 `receipt` (message and the peer's receipt), `cosignature` (size and a witness's line). Triggers refuse UPDATE, DELETE,
 TRUNCATE and any INSERT that is not the next one, also where REPLACE would delete silently. They stop bugs, not somebody
-who owns the file or the tables. SQLite and PostgreSQL hold the same tables; numbers are given here, never by a sequence,
-which would leave gaps.
+who owns the file or the tables. SQLite and PostgreSQL hold the same tables; numbers are given here, never by a
+sequence, which would leave gaps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
