@@ -90,7 +90,9 @@ def launch(plan: Plan, screen: Screen) -> int:
         for recipe in plan.recipes:
             job = demo.submit(recipe)
             demo.follow(job, recipe)
-            tables = tables or demo.tables()
+            if len(tables) < len(plan.room.tables):
+                # A bank that was late for one job may be in the next.
+                tables = demo.tables()
             record = read_job(run, job, dictionary, demo.history)
             judged.append(judge_job(record, tables, plan.compare_pooled, plan.newcomer))
             screen.result(judged[-1])
