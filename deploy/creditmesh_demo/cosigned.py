@@ -14,7 +14,7 @@ from creditmesh_demo.folders import RunFolders
 from privacy.log.cosignature import read_line
 from privacy.log.policy import quorum_of
 
-__all__ = ["pending_logs"]
+__all__ = ["log_sizes", "pending_logs"]
 
 
 def pending_logs(run: RunFolders, alive: Collection[str]) -> list[str]:
@@ -23,6 +23,16 @@ def pending_logs(run: RunFolders, alive: Collection[str]) -> list[str]:
     wanted = {"coordinator": (run.coordinator, quorum_of(count)[0])}
     wanted |= {bank: (run.nodes[bank], quorum_of(count - 1)[0]) for bank in alive}
     return [name for name, (folder, threshold) in wanted.items() if _cosigners(folder / "log.db") < threshold]
+
+
+def log_sizes(run: RunFolders, alive: Collection[str]) -> tuple[int, ...]:
+    """Return how many records stand under the newest checkpoint of each of the same logs."""
+    return tuple(_size(folder / "log.db") for folder in (run.coordinator, *(run.nodes[bank] for bank in alive)))
+
+
+def _size(path: Path) -> int:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        return int(database.execute("SELECT coalesce(max(size), 0) FROM checkpoint").fetchone()[0])
 
 
 def _cosigners(path: Path) -> int:

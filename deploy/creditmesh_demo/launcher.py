@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
-from creditmesh_demo.cosigned import pending_logs
+from creditmesh_demo.cosigned import log_sizes, pending_logs
 from creditmesh_demo.folders import JobFacts, RunFolders, write_job, write_node_settings
 from creditmesh_demo.job_history import FINAL_STATES, JobHistory
 from creditmesh_demo.newcomer import Newcomer
@@ -35,7 +35,8 @@ __all__ = ["Kill", "Plan", "launch"]
 POLL_S = 0.1
 START_S = 30.0
 RESULTS_S = 60.0
-QUORUM_S = 3.0
+QUORUM_S = 15.0
+REST_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +250,19 @@ class _Demo:
             time.sleep(POLL_S / 2)
 
     def await_quorum(self) -> None:
-        """Give the banks a moment to cosign the last records of each other's logs; what is missing then is pending."""
+        """Give the banks a moment to cosign the last records of each other's logs; what is missing then is pending.
+
+        A cosigned log may still grow by what was shown of the others'; all is said when the logs have come to rest.
+        """
         alive = [bank for bank, child in self._nodes.items() if child.exit_code is None]
-        until = time.monotonic() + QUORUM_S
-        while pending_logs(self._run, alive) and time.monotonic() < until:
+        before, since = log_sizes(self._run, alive), time.monotonic()
+        until = since + QUORUM_S
+        while time.monotonic() < until:
+            sizes = log_sizes(self._run, alive)
+            if sizes != before or pending_logs(self._run, alive):
+                before, since = sizes, time.monotonic()
+            elif time.monotonic() - since >= REST_S:
+                return
             time.sleep(POLL_S / 2)
 
     def _listening(self) -> str:

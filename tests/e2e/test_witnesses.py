@@ -3,13 +3,14 @@
 import json
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from creditmesh_demo.cosigned import pending_logs
+from creditmesh_demo.cosigned import log_sizes, pending_logs
 
 from coordinator.store import Store
 from tests.e2e.command import command
@@ -27,8 +28,20 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsortiumRoom]:
 
 
 def await_quorum(room: ConsortiumRoom) -> None:
-    """Wait until every newest checkpoint has its quorum."""
-    room.wait(lambda: not pending_logs(room.run, room.names), "every log to be cosigned")
+    """Wait until every newest checkpoint has its quorum and no log has grown for a moment.
+
+    A log that was cosigned grows by what it was shown of the others' logs, and is cosigned again.
+    """
+    last: tuple[tuple[int, ...], float] = ((), 0.0)
+
+    def rests() -> bool:
+        nonlocal last
+        sizes = log_sizes(room.run, room.names)
+        if sizes != last[0] or pending_logs(room.run, room.names):
+            last = (sizes, time.monotonic())
+        return time.monotonic() - last[1] >= 1.5
+
+    room.wait(rests, "every log to be cosigned")
 
 
 def verify(room: ConsortiumRoom, folder: Path) -> dict[str, Any]:
