@@ -52,7 +52,13 @@ def _decades(low: Fraction, high: Fraction) -> set[Fraction]:
 
 def _exponent(size: Fraction) -> int:
     """Return the exponent of ten of a positive number's first digit."""
-    return Decimal(float(size)).adjusted()
+    near = Decimal(float(size)).adjusted()
+    # The nearest float may stand on the other side of a power of ten.
+    while Fraction(10) ** (near + 1) <= size:
+        near += 1
+    while Fraction(10) ** near > size:
+        near -= 1
+    return near
 
 
 def _round_up(size: Fraction) -> Fraction:

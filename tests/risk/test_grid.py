@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from risk.dictionary import Field
@@ -17,6 +17,7 @@ def field(low: float, high: float, **more: Any) -> Field:
 
 
 @given(st.floats(-1e15, 1e15), st.floats(1e-6, 1e15))
+@example(-5.057488641900249e-23, 1e-06)
 def test_cuts_rise_between_the_bounds_and_stay_few(low: float, span: float) -> None:
     cuts = public_cuts(field(low, low + span)) if low + span > low else ()
     assert all(left < right for left, right in pairwise(cuts)) and len(cuts) <= 60
