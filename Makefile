@@ -2,7 +2,7 @@
 # Needs Python 3.11 with venv, pip and make; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup towers demo test fast lint check wire locks redteam model bench scale chaos mutate tamper accept
+.PHONY: help setup towers demo test fast lint check explore wire locks redteam model bench scale chaos mutate tamper accept
 
 # Compiled files are kept, whatever the shell says: seven processes of a demo would each compile the house again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -119,6 +119,10 @@ fast: lint
 
 test: setup
 	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile
+
+# Properties on examples that no run has seen before; what fails here becomes an example of its test.
+explore: setup
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --hypothesis-profile explore tests/properties tests/privacy tests/risk
 
 # `make test` collects everything under tests/: floors, units, properties, vectors, wire drift, simulation, end to end.
 check: lint test

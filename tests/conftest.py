@@ -14,9 +14,13 @@ import pytest
 
 __all__: list[str] = []
 
-hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
+# The same examples in every run: a merge is judged by its change, not by chance. `make explore` draws others.
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True, derandomize=True, database=None)
 # `make fast` asks for this one: a property that breaks mostly breaks within few examples.
-hypothesis.settings.register_profile("fast", deadline=None, print_blob=True, max_examples=20)
+hypothesis.settings.register_profile(
+    "fast", deadline=None, print_blob=True, derandomize=True, database=None, max_examples=20
+)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("house")
 
 
