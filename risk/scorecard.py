@@ -29,9 +29,9 @@ from risk.book import Book
 from risk.card import Scorecard, card_from_document
 from risk.coding import Coding, unmerged
 from risk.elementary import ln_steps
-from risk.errors import InputError
 from risk.model import OwnModels, Trained
 from risk.newton import WEIGHT_BITS, Fitted, contribute_newton, newton_rounds
+from risk.parameters import parameters_of
 from risk.private_bins import cell_release
 from risk.private_calibration import calibrate_release
 from risk.private_newton import newton_releases
@@ -78,17 +78,7 @@ class ScorecardRecipe:
 
     def parse_parameters(self, document: Mapping[str, Any]) -> dict[str, int | str]:
         """Return the parameters with defaults filled in; raise `InputError` for any that is unknown or unusable."""
-        for key in document:
-            if key not in _PARAMETERS:
-                known = ", ".join(_PARAMETERS)
-                raise InputError("parameter-unknown", f"[parameters]: unknown key '{key}'; scorecard knows {known}")
-        parsed: dict[str, int | str] = {}
-        for key, (default, low, high) in _PARAMETERS.items():
-            value = document.get(key, default)
-            if type(value) is not int or not low <= value <= high:
-                raise InputError("parameter-range", f"[parameters]: '{key}' must be a whole number, {low} to {high}")
-            parsed[key] = value
-        return parsed
+        return parameters_of(self.name, _PARAMETERS, document)
 
     def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         """Ask for the sums that train the full federation's scorecard."""

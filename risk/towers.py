@@ -24,6 +24,7 @@ from risk.card import Scorecard
 from risk.coding import Coding, unmerged
 from risk.errors import InputError
 from risk.model import OwnModels, Trained
+from risk.parameters import parameters_in_range
 from risk.private_towers import contribute_private_towers, private_tower_rounds, tower_releases
 from risk.recipe import Ask, run_plain
 from risk.release import Release
@@ -77,12 +78,8 @@ class TowersRecipe:
 
     def parse_parameters(self, document: Mapping[str, Any]) -> dict[str, int | str]:
         """Return the parameters with defaults filled in; raise `InputError` for any that is unknown or unusable."""
-        parsed: dict[str, int | str] = {"strategy": check_strategy(document.get("strategy", "FedAvg"))}
-        for key, (default, low, high) in _PARAMETERS.items():
-            value = document.get(key, default)
-            if type(value) is not int or not low <= value <= high:
-                raise InputError("parameter-range", f"[parameters]: '{key}' must be a whole number, {low} to {high}")
-            parsed[key] = value
+        strategy = check_strategy(document.get("strategy", "FedAvg"))
+        parsed = {"strategy": strategy, **parameters_in_range(_PARAMETERS, document)}
         others = {key: value for key, value in document.items() if key not in parsed}
         card = ScorecardRecipe()
         unknown = [key for key in others if key not in card.parse_parameters({})]

@@ -22,11 +22,11 @@ from risk.book import Book
 from risk.card import Scaling
 from risk.coding import Coding, encode_codings, unmerged
 from risk.elementary import ln_steps
-from risk.errors import InputError
 from risk.forest import LEAF_BITS, Column, Forest, forest_from_document, tree_columns
 from risk.growing import Growth, Rules, Tree
 from risk.histogram import Stage, ask_level, contribute_level, unpack_level
 from risk.model import OwnModels, Trained
+from risk.parameters import parameters_of
 from risk.private_trees import contribute_private_trees, private_tree_releases, private_tree_rounds
 from risk.recipe import Ask, run_plain
 from risk.release import Release
@@ -76,17 +76,7 @@ class TreesRecipe:
 
     def parse_parameters(self, document: Mapping[str, Any]) -> dict[str, int | str]:
         """Return the parameters with defaults filled in; raise `InputError` for any that is unknown or unusable."""
-        for key in document:
-            if key not in _PARAMETERS:
-                known = ", ".join(_PARAMETERS)
-                raise InputError("parameter-unknown", f"[parameters]: unknown key '{key}'; trees knows {known}")
-        parsed: dict[str, int | str] = {}
-        for key, (default, low, high) in _PARAMETERS.items():
-            value = document.get(key, default)
-            if type(value) is not int or not low <= value <= high:
-                raise InputError("parameter-range", f"[parameters]: '{key}' must be a whole number, {low} to {high}")
-            parsed[key] = value
-        return parsed
+        return parameters_of(self.name, _PARAMETERS, document)
 
     def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         """Ask for the sums that train the three forests; the halves' wait in `carry`."""
