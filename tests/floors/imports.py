@@ -29,7 +29,7 @@ THEIRS = {
     "privacy": {"numpy", "cryptography"},
     "risk": {"numpy"},
     "audit": {"cryptography"},
-    "node": {"numpy", "polars", "cryptography", "pydantic", "sqlalchemy"},
+    "node": {"numpy", "polars", "cryptography", "pydantic"},
     "coordinator": {"numpy", "cryptography", "pydantic", "sqlalchemy", "alembic"},
     "creditmesh_demo": {"numpy", "polars", "cryptography", "pydantic", "matplotlib", "jinja2", "markupsafe", "rich"},
 }
@@ -41,6 +41,7 @@ ONLY_IN = {
     "google": r"(privacy/wire\.py|(node|coordinator)/grpc_link\.py|creditmesh_wire/.*)",
     "creditmesh_wire": r"(privacy/wire\.py|(node|coordinator)/grpc_link\.py|creditmesh_wire/.*)",
     "polars": r"(node|creditmesh_demo)/.*",
+    "sqlalchemy": r"(coordinator/.*|node/(source_sql|connectors/.*)\.py)",
     "psycopg": r"coordinator/postgres\.py",
     "onnx": r"risk/export_onnx\.py",
     "risk.export_onnx": r"node/model_file\.py",
