@@ -8,10 +8,11 @@ import json
 import os
 from pathlib import Path
 
+from node import model_store
 from node.seat import Seat
 from privacy.errors import InputError
 from risk.bank import bank_result
-from risk.modelfile import canonical_json, encode_model
+from risk.modelfile import canonical_json, encode_head, encode_model
 
 __all__ = ["ending_notice", "write_result", "write_whole"]
 
@@ -20,8 +21,9 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     """Write the result of a job that ended `how` (`done`, `failed`, `refused`) under the node's state folder.
 
     `jobs/<job>/result.json` holds this job, `result.json` the last one of each recipe; models go to `models/`, that of
-    a job with noise that ended early as `<recipe>-network-so-far.json`, with a notice in two languages why. Raises
-    `InputError` if `result.json` is not what this module wrote.
+    a job with noise that ended early as `<recipe>-network-so-far.json`, with a notice in two languages why. Models also
+    lie there by digest, and the entry names them: `"models": {"network", "own", "head"}`. Raises `InputError` if
+    `result.json` is not what this module wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
@@ -29,10 +31,14 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
         result = bank_result(seat.book, seat.outcome)
         models = state / "models"
         models.mkdir(mode=0o700, exist_ok=True)
-        write_whole(models / f"{manifest.recipe}-own.json", encode_model(result.own))
-        write_whole(models / f"{manifest.recipe}-network.json", encode_model(seat.outcome.model))
+        own, network = encode_model(result.own), encode_model(seat.outcome.model)
+        write_whole(models / f"{manifest.recipe}-own.json", own)
+        write_whole(models / f"{manifest.recipe}-network.json", network)
         write_whole(models / f"{manifest.recipe}-head.json", canonical_json(result.head.to_document()))
+        head = encode_head(result.head, seat.outcome.model, result.own)
+        files = {"network": network, "own": own, "head": head}
         entry |= result.to_report()
+        entry["models"] = {name: model_store.put(state, content) for name, content in files.items()}
     elif seat.spec.private and seat.outcome is not None:
         models = state / "models"
         models.mkdir(mode=0o700, exist_ok=True)

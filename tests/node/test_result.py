@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from node import model_store
 from node.result import write_result, write_whole
 from node.seat import Seat
 from privacy.errors import InputError
 from privacy.manifest import Manifest
 from risk.job import contribute
-from risk.modelfile import decode_model
+from risk.modelfile import decode_head, decode_model
 from tests.network import Network
 from tests.privacy.table import refused
 
@@ -46,9 +47,15 @@ def test_a_job_that_is_done_leaves_figures_and_three_models(tmp_path: Path, seat
     assert (entry["job"], entry["recipe"], entry["state"]) == ("job-1", "scorecard", "done")
     assert entry["rows_train"] + entry["rows_test"] == 120
     assert entry["chosen"] in ("own", "network", "mixed")
-    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "models").glob("scorecard-*")) == [
         "scorecard-head.json", "scorecard-network.json", "scorecard-own.json",
     ]  # fmt: skip
+    assert sorted(entry["models"].values()) == model_store.names(tmp_path)
+    _, *mixed = decode_head(model_store.get(tmp_path, entry["models"]["head"]))
+    assert mixed == [entry["models"]["network"], entry["models"]["own"]]
+    for name in ("network", "own"):
+        named = (tmp_path / "models" / f"scorecard-{name}.json").read_bytes()
+        assert model_store.get(tmp_path, entry["models"][name]) == named
     table = seat.book.table
     own, network = (decode_model((tmp_path / "models" / f"scorecard-{name}.json").read_bytes())
                     for name in ("own", "network"))  # fmt: skip
