@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 __all__ = ["ALLOWED", "say"]
 
 ALLOWED = frozenset(
-    {"job", "code", "reason", "member", "members", "state", "seconds", "grpc", "pid"}
+    {"job", "code", "reason", "member", "members", "state", "seconds", "grpc", "pid", "before", "after"}
 )  # fmt: skip
 
 

@@ -56,6 +56,8 @@ async def _serve(config: CoordinatorConfig) -> int:
     keys = read_keys(config, datetime.now(UTC))
     boot = os.urandom(32)
     store = Store(config.storage.url)
+    if store.migrated:
+        say("database_migrated", before=store.migrated[0] or "none", after=store.migrated[1])
     _fail_unfinished(config, store)
     log = open_log(config, boot)
     try:

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection, create_engine, delete, event, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from coordinator import tables
+from coordinator.database import explained, open_database
 from privacy.errors import InputError, MisuseError
 
 __all__ = [
@@ -132,16 +132,18 @@ class Store:
     """The coordinator's database; safe to call from several threads and, on SQLite, several processes."""
 
     def __init__(self, url: str, *, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
-        """Open the database at `url` and make its tables if they are missing.
+        """Open the database at `url` and bring its schema up to date; `migrated` says from where to where, if it was.
 
         now_us: returns the time as UTC microseconds. Raises `InputError` if the database cannot be opened.
         """
         self._now_us = now_us
-        with _explained():
-            self._engine = create_engine(url)
-            if self._engine.dialect.name == "sqlite":
-                event.listen(self._engine, "connect", _prepare_sqlite)
-            tables.metadata.create_all(self._engine)
+        opened = open_database(url)
+        self._engine, self.migrated = opened.engine, opened.migrated
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine, for a module that keeps tables of its own in this database."""
+        return self._engine
 
     def close(self) -> None:
         """Release every connection."""
@@ -149,7 +151,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with _explained(), self._engine.begin() as connection:
+        with explained(), self._engine.begin() as connection:
             yield connection
 
     # members
@@ -327,26 +329,6 @@ class Store:
         query = query.order_by(tables.models.c.job, tables.models.c.sha256)
         with self._transaction() as connection:
             return [ModelRecord(**row) for row in connection.execute(query).mappings()]
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # NORMAL can lose the last commits when power fails, never consistency; the log, which must not, keeps its own file.
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        raise MisuseError("store-integrity", "a row repeats a key or names a job that is not there") from error
-    except DBAPIError as error:
-        reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
-        raise InputError("database-unusable", f"the database cannot be used: {reason}") from error
-    except (SQLAlchemyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError("database-url", f"[storage] url cannot be used: {reason}") from error
 
 
 def _json(value: Any) -> str:
