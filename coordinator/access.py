@@ -18,15 +18,22 @@ __all__ = ["leave_note", "take_notes"]
 _FOLDER = "access"
 
 
-def leave_note(state: Path, action: str, resource: str) -> None:
-    """Note that the account which runs this command did `action` to `resource`; raises `OSError`."""
+def leave_note(
+    state: Path, action: str, resource: str, *, subject: str | None = None, decision: str = "allowed"
+) -> None:
+    """Note that somebody did `action` to `resource`; raises `OSError`.
+
+    subject: a pseudonym (`account-7`), by default the system's account that runs this command. decision: `allowed` or
+    `denied`.
+    """
+    note = AccessNote(subject or f"uid-{os.getuid()}", action, resource[:256], decision)
     folder = state / _FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = os.urandom(12).hex()
     draft = folder / f"{name}.draft"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(AccessNote(f"uid-{os.getuid()}", action, resource[:256]).encode())
+        stream.write(note.encode())
         stream.flush()
         os.fsync(stream.fileno())
     draft.rename(folder / f"{name}.json")

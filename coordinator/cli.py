@@ -22,7 +22,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
@@ -123,6 +123,19 @@ def _log_tables(options: argparse.Namespace) -> int:
     return commands.log_tables(options.role)
 
 
+def _console(options: argparse.Namespace) -> int:
+    from coordinator import config
+    from coordinator.console import server
+
+    return server.run(config.load(options.config), options.listen)
+
+
+def _account(options: argparse.Namespace) -> int:
+    from coordinator import account_commands
+
+    return account_commands.run(options)
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
@@ -172,11 +185,34 @@ def _parser() -> argparse.ArgumentParser:
         "--role", required=True, metavar="ROLE", help="whom the coordinator logs in as: it may only add"
     )
     tables.set_defaults(run=_log_tables)
-    for command in (enrol, suspend, readmit, run, submit, jobs, members, export):
+    console = kinds.add_parser("console", help="serve the operator's console to browsers")
+    console.add_argument("--listen", metavar="HOST:PORT", help="instead of what [console] listen says")
+    console.set_defaults(run=_console)
+    _add_account(kinds)
+    for command in (console, enrol, suspend, readmit, run, submit, jobs, members, export):
         command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
     for command in (submit, jobs, members):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _add_account(kinds: Any) -> None:
+    account = kinds.add_parser("account", help="say who may log in to the console: add, password, remove, list")
+    actions = account.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="let somebody log in; asks for a password")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--role", required=True, choices=("operator", "risk", "auditor"))
+    password = actions.add_parser("password", help="set another password; ends the account's sessions")
+    password.add_argument("name", metavar="NAME")
+    remove = actions.add_parser("remove", help="let an account log in no more")
+    remove.add_argument("name", metavar="NAME")
+    listing = actions.add_parser("list", help="list the accounts")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    for command in (add, password):
+        command.add_argument("--password-file", type=Path, metavar="FILE", help="a file of mode 0600 that holds it")
+    for command in (add, password, remove, listing):
+        command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
+        command.set_defaults(run=_account)
 
 
 def _flush_output() -> None:

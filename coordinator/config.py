@@ -8,6 +8,9 @@
     [storage]     url                         SQLAlchemy URL; a SQLite path is relative to this file
     [policy]      lost_after_s, rejoin_s, ... deadlines and the smallest network (every key has a default)
     [log]?        url                         PostgreSQL for the privacy log; without it a file in the state folder
+    [console]?    listen, certificate, key,   the operator's console; without it loopback, port 8080
+                  hosts
+    [metrics]?    listen                      Prometheus' port on loopback; off without it
     [state]       dir                         log, registry and outcomes; made with mode 0700
 
 This module opens no key and no database. Theory: `coordinator.toml_file`.
@@ -25,16 +28,19 @@ from coordinator.toml_file import RelativePath, Section, read_model
 __all__ = [
     "CONSORTIUM_NAME",
     "AuthoritySettings",
+    "ConsoleSettings",
     "ConsortiumSettings",
     "CoordinatorConfig",
     "IdentitySettings",
     "ListenSettings",
     "LogSection",
+    "MetricsSettings",
     "PolicySettings",
     "StateSettings",
     "StorageSettings",
     "TlsSettings",
     "check_address",
+    "is_loopback",
     "load",
 ]
 
@@ -50,6 +56,18 @@ def check_address(value: str) -> str:
     match = _ADDRESS.fullmatch(value)
     if not match or int(match.group(1)) > 65535:
         raise ValueError('"host:port" with a port from 0 to 65535')
+    return value
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether a "host:port" can be reached from this machine alone."""
+    host = address.rpartition(":")[0].strip("[]")
+    return host in _HERE or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+def _loopback(value: str) -> str:
+    if not is_loopback(check_address(value)):
+        raise ValueError("an address of this machine alone, such as 127.0.0.1:9464")
     return value
 
 
@@ -142,6 +160,25 @@ class PolicySettings(Section):
     min_members: int = Field(default=4, ge=4, le=256)
 
 
+class ConsoleSettings(Section):
+    """`[console]`: where people see the network in a browser.
+
+    certificate and key (0600): PEM files, needed as soon as `listen` is not loopback. hosts: further names by which a
+    browser may ask for it; the one in `listen` is known, and so are the names of loopback.
+    """
+
+    listen: Annotated[str, AfterValidator(check_address)] = "127.0.0.1:8080"
+    certificate: RelativePath | None = None
+    key: RelativePath | None = None
+    hosts: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class MetricsSettings(Section):
+    """`[metrics]`: where Prometheus asks; on this machine alone, since it carries no log-in."""
+
+    listen: Annotated[str, AfterValidator(_loopback)]
+
+
 class StateSettings(Section):
     """`[state]`: the folder for log, registry and outcomes."""
 
@@ -159,6 +196,8 @@ class CoordinatorConfig(Section):
     storage: StorageSettings
     log: LogSection | None = None
     policy: PolicySettings = PolicySettings()
+    console: ConsoleSettings = ConsoleSettings()
+    metrics: MetricsSettings | None = None
     state: StateSettings
 
 

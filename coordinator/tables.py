@@ -6,7 +6,7 @@ a second writer of the same fact collides instead of adding a twin.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text
 
-__all__ = ["events", "jobs", "member_keys", "members", "metadata", "models", "releases", "rounds"]
+__all__ = ["accounts", "events", "jobs", "member_keys", "members", "metadata", "models", "releases", "rounds"]
 
 metadata = MetaData()
 _sequence = BigInteger().with_variant(Integer, "sqlite")
@@ -73,4 +73,15 @@ releases = Table(
     Column("sha256", String(64), primary_key=True),
     Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
     Column("released", BigInteger, nullable=False),
+)
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("number", _sequence, primary_key=True, autoincrement=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("removed", BigInteger),
 )
