@@ -6,7 +6,21 @@ a second writer of the same fact collides instead of adding a twin.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text
 
-__all__ = ["accounts", "events", "jobs", "member_keys", "members", "metadata", "models", "releases", "rounds"]
+__all__ = [
+    "accounts",
+    "certificates",
+    "events",
+    "invite_approvals",
+    "invites",
+    "jobs",
+    "member_entries",
+    "member_keys",
+    "members",
+    "metadata",
+    "models",
+    "releases",
+    "rounds",
+]
 
 metadata = MetaData()
 _sequence = BigInteger().with_variant(Integer, "sqlite")
@@ -84,4 +98,45 @@ accounts = Table(
     Column("created", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
     Column("removed", BigInteger),
+)
+invites = Table(
+    "invites",
+    metadata,
+    Column("number", _sequence, primary_key=True, autoincrement=True),
+    Column("member", String(63), nullable=False, index=True),
+    Column("verifier", String(64), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("wrong", Integer, nullable=False),
+    Column("copies", Integer, nullable=False),
+    Column("applied", BigInteger),
+    Column("request", Text),
+    Column("entry", Text),
+    Column("fingerprint", String(63)),
+    Column("source", String(63)),
+    Column("decided", BigInteger),
+    Column("certificate", Text),
+)
+invite_approvals = Table(
+    "invite_approvals",
+    metadata,
+    Column("invite", _sequence, ForeignKey("invites.number"), primary_key=True, autoincrement=False),
+    Column("approver", String(63), primary_key=True),
+    Column("t", BigInteger, nullable=False),
+)
+member_entries = Table(
+    "member_entries",
+    metadata,
+    Column("member", String(63), ForeignKey("members.id"), primary_key=True),
+    Column("entry", Text, nullable=False),
+)
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("serial", String(48), primary_key=True),
+    Column("member", String(63), ForeignKey("members.id"), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("issued", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
 )
