@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from privacy import messages
+from privacy import messages, signoff_messages
 from privacy.errors import MisuseError, PeerError, PrivacyError
 
 __all__ = ["Packet", "SignedFields", "decode_packet", "decode_payload", "decode_signed", "encode_packet",
@@ -55,6 +55,10 @@ _KINDS: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "halt": (messages.Halt, pb.Halt),
     "add-checkpoint": (messages.AddCheckpoint, pb.AddCheckpoint),
     "cosigned": (messages.Cosigned, pb.Cosigned),
+    "propose": (signoff_messages.Propose, pb.Propose),
+    "sign-off": (signoff_messages.SignOff, pb.SignOff),
+    "promoted": (signoff_messages.Promoted, pb.Promoted),
+    "withdrawn": (signoff_messages.Withdrawn, pb.Withdrawn),
 }
 _NESTED: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "previous": (messages.Opened, pb.Opened),

@@ -8,7 +8,7 @@ envelope without a signature finds damage, not an author. The module reads no fi
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from privacy.errors import VerificationError
 from privacy.log.canonical import decode_object, encode
 from privacy.log.kinds import is_hex
 
-__all__ = ["PAYLOAD_TYPE", "STATEMENT_LIMIT_BYTES", "Statement", "encode_envelope", "open_envelope"]
+__all__ = ["PAYLOAD_TYPE", "STATEMENT_LIMIT_BYTES", "Statement", "encode_envelope", "open_envelope", "seal_envelope"]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -51,19 +51,20 @@ class Statement:
 
 def encode_envelope(statement: Statement, seed: bytes | None) -> bytes:
     """Return the statement in an envelope, signed with the Ed25519 key of a 32-byte seed, or unsigned without one."""
+    if seed is None:
+        return _enveloped(statement.encode(), [])
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    return seal_envelope(statement, key.public_key().public_bytes_raw(), key.sign)
+
+
+def seal_envelope(statement: Statement, public: bytes, sign: Callable[[bytes], bytes]) -> bytes:
+    """Return the statement in an envelope signed by a key that stays with its holder.
+
+    public: the 32-byte Ed25519 public key. sign: returns its 64-byte signature over bytes.
+    """
     payload = statement.encode()
-    signatures = []
-    if seed is not None:
-        key = Ed25519PrivateKey.from_private_bytes(seed)
-        keyid = _KEY_PREFIX + key.public_key().public_bytes_raw().hex()
-        value = base64.b64encode(key.sign(_pre_authenticated(payload))).decode("ascii")
-        signatures = [{"keyid": keyid, "sig": value}]
-    envelope = {
-        "payload": base64.b64encode(payload).decode("ascii"),
-        "payloadType": PAYLOAD_TYPE,
-        "signatures": signatures,
-    }
-    return encode(envelope) + b"\n"
+    value = base64.b64encode(sign(_pre_authenticated(payload))).decode("ascii")
+    return _enveloped(payload, [{"keyid": _KEY_PREFIX + public.hex(), "sig": value}])
 
 
 def open_envelope(encoded: bytes) -> tuple[Statement, bytes | None]:
@@ -93,6 +94,15 @@ def open_envelope(encoded: bytes) -> tuple[Statement, bytes | None]:
         except (InvalidSignature, ValueError):
             raise VerificationError("statement-signature", "the manifest's signature does not hold") from None
     return statement, public
+
+
+def _enveloped(payload: bytes, signatures: list[dict[str, str]]) -> bytes:
+    envelope = {
+        "payload": base64.b64encode(payload).decode("ascii"),
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": signatures,
+    }
+    return encode(envelope) + b"\n"
 
 
 def _signature(part: Mapping[str, Any]) -> tuple[bytes, bytes]:

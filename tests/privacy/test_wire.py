@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from privacy import messages as say
 from privacy import wire
 from privacy.errors import MisuseError, PeerError
+from privacy.signoff_messages import Promoted, Propose, SignOff, Withdrawn
 from tests.privacy.table import refused
 
 D = bytes(range(32))
@@ -26,6 +27,8 @@ MESSAGES: list[say.Message] = [
     say.Ended("failed", "a member was lost", None), say.CatchUp(OPENED, D, 2), say.Receipt(b"{}"), say.Halt("disk"),
     say.CheckPart("a"), say.Check(D, (say.SelfSeed("a", bytes(31)),), (say.HeldSeed("a", "b", D),)),
     say.SumSignature(D, D), say.AddCheckpoint(b"old 0"), say.Cosigned(409, b"7", b"note"),
+    Propose(b"{}", False), Propose(b"{}", True), SignOff(b"{}"), Promoted(b"{}", (b"{}", b"[]")),
+    Withdrawn(D, "rejected"),
 ]  # fmt: skip
 SIGNED = wire.SignedFields("agree", "job-1", 1, 2, "a", "coordinator", D, D, D, b"payload", bytes(64))
 

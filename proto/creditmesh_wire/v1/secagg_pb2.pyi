@@ -279,3 +279,33 @@ class Cosigned(_message.Message):
     body: bytes
     held: bytes
     def __init__(self, status: _Optional[int] = ..., body: _Optional[bytes] = ..., held: _Optional[bytes] = ...) -> None: ...
+
+class Propose(_message.Message):
+    __slots__ = ("proposal", "held")
+    PROPOSAL_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    proposal: bytes
+    held: bool
+    def __init__(self, proposal: _Optional[bytes] = ..., held: _Optional[bool] = ...) -> None: ...
+
+class SignOff(_message.Message):
+    __slots__ = ("ballot",)
+    BALLOT_FIELD_NUMBER: _ClassVar[int]
+    ballot: bytes
+    def __init__(self, ballot: _Optional[bytes] = ...) -> None: ...
+
+class Promoted(_message.Message):
+    __slots__ = ("proposal", "ballots")
+    PROPOSAL_FIELD_NUMBER: _ClassVar[int]
+    BALLOTS_FIELD_NUMBER: _ClassVar[int]
+    proposal: bytes
+    ballots: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, proposal: _Optional[bytes] = ..., ballots: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Withdrawn(_message.Message):
+    __slots__ = ("proposal_sha256", "code")
+    PROPOSAL_SHA256_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    proposal_sha256: bytes
+    code: str
+    def __init__(self, proposal_sha256: _Optional[bytes] = ..., code: _Optional[str] = ...) -> None: ...
