@@ -34,10 +34,12 @@ __all__ = [
     "ModelRecord",
     "RoundRecord",
     "Store",
+    "member_rows",
+    "serial_text",
 ]
 
 JobState = Literal["queued", "joining", "running", "paused", "done", "failed"]
-MemberStatus = Literal["active", "suspended"]
+MemberStatus = Literal["active", "suspended", "revoked"]
 
 FINAL_STATES: frozenset[str] = frozenset({"done", "failed"})
 TRANSITIONS: Mapping[JobState, frozenset[str]] = {
@@ -158,16 +160,10 @@ class Store:
 
     def add_member(self, member: Member) -> None:
         """Add a bank; raises `InputError` if its id, identity or certificate serial is already enrolled."""
-        row = {
-            "id": member.id,
-            "identity": member.identity,
-            "certificate_serial": _serial_text(member.certificate_serial),
-            "status": member.status,
-        }
+        row, keys = member_rows(member)
         try:
             with self._transaction() as connection:
                 connection.execute(insert(tables.members).values(row))
-                keys = {"member": member.id, "log": member.log, "witness": member.witness}
                 connection.execute(insert(tables.member_keys).values(keys))
         except MisuseError as error:
             taken = {other.id for other in self.members()}
@@ -183,17 +179,22 @@ class Store:
 
     def member_by_serial(self, certificate_serial: int) -> Member | None:
         """Return the bank that holds the certificate with this serial number, whatever its status."""
-        query = _MEMBERS.where(tables.members.c.certificate_serial == _serial_text(certificate_serial))
+        query = _MEMBERS.where(tables.members.c.certificate_serial == serial_text(certificate_serial))
         with self._transaction() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else _member(row)
 
     def set_member_status(self, member_id: str, status: MemberStatus) -> None:
-        """Mark a bank active or suspended; raises `InputError` if it is not enrolled."""
-        change = update(tables.members).where(tables.members.c.id == member_id).values(status=status)
+        """Change how a bank stands; raises `InputError` if it is not enrolled, or revoked and to be let in again."""
+        same = tables.members.c.id == member_id
         with self._transaction() as connection:
-            if connection.execute(change).rowcount != 1:
+            before = connection.execute(select(tables.members.c.status).where(same)).scalar()
+            if before is None:
                 raise InputError("member-unknown", f"member {member_id} is not enrolled")
+            if before == "revoked" and status != "revoked":
+                message = f"{member_id} was revoked: its certificate never counts again; invite it anew"
+                raise InputError("member-revoked", message)
+            connection.execute(update(tables.members).where(same).values(status=status))
 
     # jobs
 
@@ -335,9 +336,20 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _serial_text(serial: int) -> str:
-    # A certificate's serial has up to 160 bits, more than any SQL integer.
+def serial_text(serial: int) -> str:
+    """Return a certificate's serial number in hex: it has up to 160 bits, more than any SQL integer."""
     return f"{serial:x}"
+
+
+def member_rows(member: Member) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a bank as rows of the tables `members` and `member_keys`."""
+    row = {
+        "id": member.id,
+        "identity": member.identity,
+        "certificate_serial": serial_text(member.certificate_serial),
+        "status": member.status,
+    }
+    return row, {"member": member.id, "log": member.log, "witness": member.witness}
 
 
 def _member(row: Mapping[Any, Any]) -> Member:
