@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String
 
 __all__ = [
     "accounts",
+    "ballots",
     "certificates",
     "events",
     "invite_approvals",
@@ -18,6 +19,7 @@ __all__ = [
     "members",
     "metadata",
     "models",
+    "proposals",
     "releases",
     "rounds",
 ]
@@ -139,4 +141,26 @@ certificates = Table(
     Column("state", String(16), nullable=False),
     Column("issued", BigInteger, nullable=False),
     Column("not_after", BigInteger, nullable=False),
+)
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("number", _sequence, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("model", String(64), nullable=False, index=True),
+    Column("job", String(63), ForeignKey("jobs.id"), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("proposed", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+)
+ballots = Table(
+    "ballots",
+    metadata,
+    Column("proposal", _sequence, ForeignKey("proposals.number"), primary_key=True, autoincrement=False),
+    Column("member", String(63), primary_key=True),
+    Column("decision", String(16), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("t", BigInteger, nullable=False),
 )
