@@ -4,24 +4,28 @@ This module opens no database. Theory: keys that the protocol knows (member, job
 a second writer of the same fact collides instead of adding a twin.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, String, Table, Text
 
 __all__ = [
     "accounts",
     "ballots",
     "certificates",
     "events",
+    "farewells",
     "invite_approvals",
     "invites",
     "jobs",
+    "live",
     "member_entries",
     "member_keys",
     "members",
     "metadata",
     "models",
+    "progress",
     "proposals",
     "releases",
     "rounds",
+    "sums",
 ]
 
 metadata = MetaData()
@@ -53,6 +57,35 @@ jobs = Table(
     Column("reason", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("ended", BigInteger),
+    Column("wish", String(16), nullable=False, server_default=""),
+    Column("not_before", BigInteger),
+)
+progress = Table(
+    "progress",
+    metadata,
+    Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
+    Column("manifest", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+sums = Table(
+    "sums",
+    metadata,
+    Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+farewells = Table(
+    "farewells",
+    metadata,
+    Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
+    Column("member", String(63), primary_key=True),
+)
+live = Table(
+    "live",
+    metadata,
+    Column("job", String(63), ForeignKey("jobs.id"), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("t", BigInteger, nullable=False),
 )
 rounds = Table(
     "rounds",
