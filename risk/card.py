@@ -16,6 +16,7 @@ from risk.coding import Coding, coding_from_document
 from risk.dictionary import DIMENSIONS
 from risk.elementary import ln, sigmoid
 from risk.errors import InputError
+from risk.reference import Reference
 from risk.table import Table
 
 __all__ = ["CardField", "Scaling", "Scorecard", "card_from_document"]
@@ -91,7 +92,7 @@ class Scorecard:
 
     intercept: logit of bad without evidence, in steps of 2**-20. base_points: the score's integer offset. dropped:
     (field, reason) of every declared field that is not used. dictionary: digest. training: facts of the job in
-    integers and strings.
+    integers and strings. reference: what later rows are held against, which stands beside the model in its file.
     """
 
     recipe: str
@@ -102,6 +103,12 @@ class Scorecard:
     scaling: Scaling
     dictionary: str
     training: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
+
+    @property
+    def codings(self) -> tuple[Coding, ...]:
+        """Return the bins of every field in use."""
+        return tuple(item.coding for item in self.fields)
 
     def logit(self, table: Table) -> np.ndarray:
         """Return the log-odds of bad, (n_rows,) float64, exact on a grid of 2**-30."""

@@ -16,6 +16,7 @@ from risk.coding import Coding, coding_from_document
 from risk.dictionary import DIMENSIONS, Dictionary
 from risk.elementary import sigmoid
 from risk.errors import InputError
+from risk.reference import Reference
 from risk.table import Table
 
 __all__ = ["LEAF_BITS", "Column", "Forest", "forest_from_document", "leaf_nodes", "tree_codes", "tree_columns"]
@@ -106,6 +107,7 @@ class Forest:
     columns: all that trees split on. trees: each (nodes, 6) int64 of column, last place that goes left, whether
     missing goes left, left node, right node, leaf in steps of 2**-30. intercept: steps of 2**-30. dropped:
     (field, reason) of every declared field without a column. dictionary: digest. training: facts of the job.
+    reference: what later rows are held against, which stands beside the model in its file.
     """
 
     recipe: str
@@ -117,6 +119,12 @@ class Forest:
     dropped: tuple[tuple[str, str], ...]
     dictionary: str
     training: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
+
+    @property
+    def codings(self) -> tuple[Coding, ...]:
+        """Return the bins of every field with a column."""
+        return tuple({column.coding.name: column.coding for column in self.columns}.values())
 
     @property
     def offset_points(self) -> int:

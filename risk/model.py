@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from risk.book import Book
+from risk.coding import Coding
 from risk.recipe import Ask
+from risk.reference import Reference
 from risk.release import Release
 from risk.spec import JobSpec
 from risk.table import Table
@@ -25,6 +27,26 @@ class Model(Protocol):
     @property
     def recipe(self) -> str:
         """Return recipe and version, such as `scorecard/1`."""
+        ...
+
+    @property
+    def dictionary(self) -> str:
+        """Return the digest, in hex, of the dictionary that it was trained with."""
+        ...
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Return facts of the training job: its seed, its hold-out share, its parameters."""
+        ...
+
+    @property
+    def codings(self) -> tuple[Coding, ...]:
+        """Return the bins of the fields in use, one coding each."""
+        ...
+
+    @property
+    def reference(self) -> Reference | None:
+        """Return what later rows are held against, None where none was frozen."""
         ...
 
     def logit(self, table: Table) -> np.ndarray:

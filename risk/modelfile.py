@@ -6,16 +6,20 @@ bytes, so its SHA-256 names it.
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from risk.catalogue import recipe
 from risk.errors import InputError
 from risk.head import Head, head_from_document
 from risk.model import Model
+from risk.reference import Reference, reference_from_document
+from risk.tower_model import model_from_document as towers_from_document
 
 __all__ = [
     "FORMAT",
     "HEAD_FORMAT",
+    "REFERENCE_FORMAT",
     "canonical_json",
     "decode_head",
     "decode_model",
@@ -23,24 +27,50 @@ __all__ = [
     "encode_model",
     "model_digest",
     "read_json",
+    "with_reference",
 ]
 
 FORMAT = "creditmesh-model/1"
+REFERENCE_FORMAT = "creditmesh-model/2"
+"""As the first, with the reference that drift is measured against."""
 HEAD_FORMAT = "creditmesh-head/1"
 MOST_BYTES = 64 * 1024 * 1024
 
 
 def encode_model(model: Model) -> bytes:
-    """Return the model file of a model."""
-    return canonical_json({"format": FORMAT, "model": model.to_document(), "recipe": model.recipe})
+    """Return the model file of a model: the second format where a reference was frozen with it, else the first."""
+    document = {"model": model.to_document(), "recipe": model.recipe}
+    if model.reference is None:
+        return canonical_json({"format": FORMAT, **document})
+    return canonical_json({"format": REFERENCE_FORMAT, "reference": model.reference.to_document(), **document})
 
 
 def decode_model(raw: bytes) -> Model:
     """Return the model of a model file; raise `InputError` where the bytes are none."""
     document = read_json(raw, "model file")
+    if document.get("format") == REFERENCE_FORMAT and "reference" in document:
+        reference = reference_from_document(document.pop("reference"))
+        return with_reference(_decode({**document, "format": FORMAT}), reference)
+    return _decode(document)
+
+
+def with_reference(model: Model, reference: Reference) -> Model:
+    """Return the model with what later rows are held against."""
+    found: Model = replace(model, reference=reference)  # type: ignore[type-var]
+    return found
+
+
+def _decode(document: dict[str, Any]) -> Model:
     if sorted(document) != ["format", "model", "recipe"] or document["format"] != FORMAT:
-        raise InputError("model-format", f"model file: expected format {FORMAT} with the keys format, model, recipe")
+        raise InputError(
+            "model-format",
+            f"model file: expected format {FORMAT} with the keys format, model, recipe, or {REFERENCE_FORMAT} with "
+            "reference besides",
+        )
     name, _, version = str(document["recipe"]).partition("/")
+    if name == "towers" and version == "1" and isinstance(document["model"], dict):
+        # Whoever only scores needs no torch, which the recipe that trains towers does.
+        return towers_from_document("towers/1", document["model"])
     found = recipe(name)
     if version != str(found.version) or not isinstance(document["model"], dict):
         raise InputError("model-version", f"model file: recipe '{name}' is installed in version {found.version}")

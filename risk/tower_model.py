@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from risk.card import Scorecard, card_from_document
+from risk.coding import Coding
 from risk.dictionary import DIMENSIONS
 from risk.elementary import ln, sigmoid
 from risk.errors import InputError
+from risk.reference import Reference
 from risk.table import Table
 from risk.tower_inputs import TowerInputs, inputs_from_document
 from risk.update import STEP, on_grid, whole_steps
@@ -41,7 +43,8 @@ class TowerModel:
     """Score applicants by a scorecard and four towers on top of it.
 
     recipe: such as `towers/1`. weights: float64 arrays as `weight_shapes` lists them. training: facts of the job in
-    integers and strings. base_points: the score of an applicant without evidence.
+    integers and strings. base_points: the score of an applicant without evidence. reference: what later rows are held
+    against, which stands beside the model in its file.
     """
 
     recipe: str
@@ -51,11 +54,22 @@ class TowerModel:
     line: Line
     training: Mapping[str, Any]
     base_points: int = field(init=False)
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
         scaling = self.card.scaling
         points = round(scaling.points - scaling.factor * (ln(scaling.odds) + self.intercept))
         object.__setattr__(self, "base_points", points)
+
+    @property
+    def codings(self) -> tuple[Coding, ...]:
+        """Return the bins of every field of the scorecard under the towers."""
+        return self.card.codings
+
+    @property
+    def dictionary(self) -> str:
+        """Return the digest of the dictionary that the model was trained with."""
+        return self.card.dictionary
 
     def logit(self, table: Table) -> np.ndarray:
         """Return the log-odds of bad, (n_rows,) float64: the intercept plus the four dimensions' parts, exactly."""
