@@ -57,7 +57,7 @@ jobs = Table(
     Column("reason", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("ended", BigInteger),
-    Column("wish", String(16), nullable=False, server_default=""),
+    Column("wish", String(16)),
     Column("not_before", BigInteger),
 )
 progress = Table(

@@ -11,7 +11,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """Add two columns to `jobs`, and the tables `progress`, `sums`, `farewells` and `live`."""
-    op.add_column("jobs", sa.Column("wish", sa.String(16), nullable=False, server_default=""))
+    op.add_column("jobs", sa.Column("wish", sa.String(16)))
     op.add_column("jobs", sa.Column("not_before", sa.BigInteger))
     op.create_table(
         "progress",
