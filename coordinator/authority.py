@@ -12,7 +12,6 @@ but read nothing.
 
 import ipaddress
 import re
-from base64 import b32encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from privacy.errors import InputError, VerificationError
+from privacy.fingerprint import spoken
 
 __all__ = [
     "Credential",
@@ -33,6 +33,7 @@ __all__ = [
     "generate_key",
     "issue_member_certificate",
     "issue_server_certificate",
+    "key_sha256",
     "public_key_of",
     "read_member_certificate",
 ]
@@ -157,10 +158,15 @@ def fingerprint(certificate_pem: bytes) -> str:
 
     The first 200 bits of SHA-256 over the SubjectPublicKeyInfo (RFC 7469, section 2.4), in base32 (RFC 4648).
     """
+    return spoken(key_sha256(certificate_pem))
+
+
+def key_sha256(certificate_pem: bytes) -> bytes:
+    """Return SHA-256 of a certificate's SubjectPublicKeyInfo, 32 bytes: what a join code pins (RFC 7469)."""
     public = x509.load_pem_x509_certificate(certificate_pem).public_key()
-    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    text = b32encode(sha256(spki).digest()[:25]).decode("ascii")
-    return " ".join(text[i : i + 5] for i in range(0, 40, 5))
+    return sha256(
+        public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).digest()
 
 
 @dataclass(frozen=True, slots=True)

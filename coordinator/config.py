@@ -31,6 +31,7 @@ __all__ = [
     "ConsoleSettings",
     "ConsortiumSettings",
     "CoordinatorConfig",
+    "EnrolmentSettings",
     "IdentitySettings",
     "ListenSettings",
     "LogSection",
@@ -150,7 +151,8 @@ class PolicySettings(Section):
 
     lost_after_s: silence after which a member counts as lost. rejoin_s: how long a paused job waits for it.
     join_wait_s: how long a job waits for members to join. round_deadline_s: longest a round may take.
-    min_members: fewest members a job starts with, never below 4.
+    min_members: fewest members a job starts with, never below 4. certificate_days: how long a certificate holds.
+    two_person_approval: true if two accounts must approve a bank that joins.
     """
 
     lost_after_s: int = Field(default=5, ge=1, le=3600)
@@ -158,6 +160,8 @@ class PolicySettings(Section):
     join_wait_s: int = Field(default=30, ge=1, le=86400)
     round_deadline_s: int = Field(default=600, ge=1, le=86400)
     min_members: int = Field(default=4, ge=4, le=256)
+    certificate_days: int = Field(default=30, ge=2, le=366)
+    two_person_approval: bool = False
 
 
 class ConsoleSettings(Section):
@@ -179,6 +183,18 @@ class MetricsSettings(Section):
     listen: Annotated[str, AfterValidator(_loopback)]
 
 
+class EnrolmentSettings(Section):
+    """`[enrolment]`: where banks join, over TLS without a certificate of theirs.
+
+    listen: the address of the desk. endpoint: the desk as banks dial it, which stands in every join code. link: the
+    address under [listen] as banks dial it. A port 0 in one of them stands for the port that was taken.
+    """
+
+    listen: Annotated[str, AfterValidator(check_address)]
+    endpoint: Annotated[str, AfterValidator(check_address)]
+    link: Annotated[str, AfterValidator(check_address)]
+
+
 class StateSettings(Section):
     """`[state]`: the folder for log, registry and outcomes."""
 
@@ -198,6 +214,7 @@ class CoordinatorConfig(Section):
     policy: PolicySettings = PolicySettings()
     console: ConsoleSettings = ConsoleSettings()
     metrics: MetricsSettings | None = None
+    enrolment: EnrolmentSettings | None = None
     state: StateSettings
 
 
