@@ -33,7 +33,7 @@ class Ending:
 
 
 def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession | None, learned: Any) -> None:
-    """Write `jobs/<job>/outcome.json`; a job that is done also gets its model into the registry.
+    """Write `jobs/<job>/outcome.json` and the `manifest.json` beside it; a job that is done gets its model registered.
 
     learned: the recipe's `JobOutcome`, or None if the job failed. What a job with noise had learned when it ended early
     is kept in the registry too, and stays unreleased.
@@ -62,6 +62,8 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
         document |= {"model_sha256": digest, "metrics": learned.metrics.to_document() if learned.metrics else None}
     folder = state / "jobs" / ending.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if session is not None:
+        write_whole(folder / "manifest.json", session.manifest.encode())
     write_whole(folder / "outcome.json", json.dumps(document, indent=1, sort_keys=True).encode("utf-8"))
 
 

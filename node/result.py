@@ -12,6 +12,7 @@ from node import model_store
 from node.seat import Seat
 from privacy.errors import InputError
 from risk.bank import bank_result
+from risk.lineage import figures_bytes
 from risk.modelfile import canonical_json, encode_head, encode_model
 
 __all__ = ["ending_notice", "write_result", "write_whole"]
@@ -20,10 +21,10 @@ __all__ = ["ending_notice", "write_result", "write_whole"]
 def write_result(state: Path, how: str, seat: Seat) -> None:
     """Write the result of a job that ended `how` (`done`, `failed`, `refused`) under the node's state folder.
 
-    `jobs/<job>/result.json` holds this job, `result.json` the last one of each recipe; models go to `models/`, that of
-    a job with noise that ended early as `<recipe>-network-so-far.json`, with a notice in two languages why. Models also
-    lie there by digest, and the entry names them: `"models": {"network", "own", "head"}`. Raises `InputError` if
-    `result.json` is not what this module wrote.
+    `jobs/<job>/result.json` holds this job, `figures.json` beside it the network's figures as everybody derives them,
+    `result.json` the last job of each recipe. Models go to `models/`, that of a job with noise that ended early as
+    `<recipe>-network-so-far.json`, with a notice in two languages why. They also lie there by digest, and the entry
+    names them: `"models": {"network", "own", "head"}`. Raises `InputError` if `result.json` is not what this wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
@@ -49,6 +50,8 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
             entry["notice"] = ending_notice(seat)
     folder = state / "jobs" / manifest.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if how == "done" and seat.outcome.metrics is not None:
+        write_whole(folder / "figures.json", figures_bytes(seat.outcome.metrics.to_document()))
     write_whole(folder / "result.json", _pretty(entry))
     latest = state / "result.json"
     write_whole(latest, _pretty({**_read(latest), manifest.recipe: entry}))

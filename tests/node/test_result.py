@@ -1,5 +1,6 @@
 """A bank's result files: whole or not at all, the last job of each recipe beside one folder a job."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from node.seat import Seat
 from privacy.errors import InputError
 from privacy.manifest import Manifest
 from risk.job import contribute
+from risk.lineage import figures_digest
 from risk.modelfile import decode_head, decode_model
 from tests.network import Network
 from tests.privacy.table import refused
@@ -56,6 +58,8 @@ def test_a_job_that_is_done_leaves_figures_and_three_models(tmp_path: Path, seat
     for name in ("network", "own"):
         named = (tmp_path / "models" / f"scorecard-{name}.json").read_bytes()
         assert model_store.get(tmp_path, entry["models"][name]) == named
+    figures = (tmp_path / "jobs" / "job-1" / "figures.json").read_bytes()
+    assert hashlib.sha256(figures).hexdigest() == figures_digest(seat.outcome.metrics.to_document())
     table = seat.book.table
     own, network = (decode_model((tmp_path / "models" / f"scorecard-{name}.json").read_bytes())
                     for name in ("own", "network"))  # fmt: skip
