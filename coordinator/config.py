@@ -18,7 +18,7 @@ This module opens no key and no database. Theory: `coordinator.toml_file`.
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo
@@ -160,6 +160,7 @@ class PolicySettings(Section):
     join_wait_s: int = Field(default=30, ge=1, le=86400)
     round_deadline_s: int = Field(default=600, ge=1, le=86400)
     min_members: int = Field(default=4, ge=4, le=256)
+    sign_off: Literal["majority", "two-thirds", "all"] = "two-thirds"
     certificate_days: int = Field(default=30, ge=2, le=366)
     two_person_approval: bool = False
 

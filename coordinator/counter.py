@@ -39,6 +39,7 @@ class Counter:
         self._send = send
         self._takers: dict[str, tuple[str, Taker]] = {}
         self._heard: dict[str, set[str]] = {}
+        self._kinds: dict[str, tuple[str, Taker]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -46,6 +47,10 @@ class Counter:
         """Hand a job's messages to `taker` from now on."""
         self._takers[job] = (purpose, taker)
         self._heard.setdefault(job, set())
+
+    def serve_kind(self, kind: str, purpose: str, taker: Taker) -> None:
+        """Hand messages of a kind to `taker`, whatever their job; it is its own judge of what comes twice."""
+        self._kinds[kind] = (purpose, taker)
 
     def release(self, job: str) -> None:
         """Refuse a job's messages from now on."""
@@ -62,8 +67,9 @@ class Counter:
         except PrivacyError as error:
             say("message_refused", member=member, code=error.code, reason=error.message)
             return
-        purpose, taker = self._takers.get(envelope.address.job, ("operations", _no_such_job))
-        heard = self._heard.get(envelope.address.job, set())
+        at_hand = self._takers.get(envelope.address.job, ("operations", _no_such_job))
+        purpose, taker = self._kinds.get(envelope.kind, at_hand)
+        heard = set() if envelope.kind in self._kinds else self._heard.get(envelope.address.job, set())
         code = "duplicate" if envelope.msg_id in heard else taker(envelope, packet, len(raw))
         heard.add(envelope.msg_id)
         if code:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coordinator.access import take_notes
+from coordinator.ballot_box import BallotBox
 from coordinator.clerk import Clerk, Office
 from coordinator.config import CoordinatorConfig
 from coordinator.counter import Counter
@@ -27,8 +28,10 @@ from coordinator.link import HubSettings
 from coordinator.log_store import LOG_ORIGIN, LogPlace, LogSettings, LogStore, load_log_key
 from coordinator.outcome import Ending, write_outcome, write_whole
 from coordinator.presence import Presence
+from coordinator.promotion import PURPOSE, PromotionDesk, Promotions
 from coordinator.receipt import ReceiptDesk
 from coordinator.refusals import Refusals
+from coordinator.registry import Registry
 from coordinator.relay import Relay, RelayDesk
 from coordinator.release import Releases
 from coordinator.roll import Roll
@@ -102,6 +105,8 @@ class _Service:
         self._log, self._roll = log, Roll(log, load_log_key(config.state.dir, LOG_ORIGIN).verifier())
         self._releases = Releases(config.state.dir, store, log)
         self._relay = self._make_relay(keys, log, heads)
+        self._promotions = self._make_promotions(keys, log)
+        self._counter.serve_kind("sign-off", PURPOSE, self._promotions.take)
         self._office = Office(
             config,
             keys.identity,
@@ -129,6 +134,21 @@ class _Service:
         )
         return Relay(desk)
 
+    def _make_promotions(self, keys: CoordinatorKeys, log: LogStore) -> Promotions:
+        def here() -> list[str]:
+            now = asyncio.get_running_loop().time()
+            return [name for name in self._members if self._presence.is_here(name, now)]
+
+        desk = PromotionDesk(
+            identity=keys.identity,
+            log=log,
+            registry=Registry(self._config.state.dir / "models"),
+            members=lambda: self._members,
+            here=here,
+            send=self._hub.send,
+        )
+        return Promotions(BallotBox(self._store.engine), desk)
+
     async def run(self) -> int:
         port = await self._hub.start()
         address = self._config.listen.grpc.rpartition(":")[0] + f":{port}"
@@ -147,7 +167,8 @@ class _Service:
         loop.add_signal_handler(signal.SIGTERM, stopped, 0)
         jobs = asyncio.create_task(self._jobs())
         others = [
-            asyncio.create_task(work) for work in (self._follow_members(), self._relay.run(), self._follow_quorum())
+            asyncio.create_task(work)
+            for work in (self._follow_members(), self._relay.run(), self._follow_quorum(), self._promotions.run())
         ]
         waits: list[asyncio.Future[Any]] = [jobs, *others, asyncio.create_task(stop.wait()), self._counter.failed]
         try:
@@ -216,6 +237,7 @@ class _Service:
     def _on_join(self, member: str, boot: bytes, fresh: bool) -> None:
         self._presence.join(member, boot, fresh)
         self._relay.settle()  # a witness more may make a quorum
+        self._promotions.join(member)
         say("member_connected", member=member)
         self._wake()
 

@@ -14,7 +14,7 @@ This module opens no key and no table. Paths are relative to the file. Theory: `
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -149,7 +149,9 @@ class PermitSettings(Section):
     allow_exclusion: 1 if a job may go on for good without a lost bank. exact_jobs, exact_upload_bytes: most jobs
     without noise on one dataset, and most bytes of masked parts in them. exact_trees: true if trees may be grown from
     sums without noise, in which a few borrowers stand alone in a cell. epsilon_cap: most that all jobs with noise may
-    cost in any `period_days` days, at `delta`, which no job's own delta may exceed.
+    cost in any `period_days` days, at `delta`, which no job's own delta may exceed. sign_off: how many of a job's members
+    must have approved its model before this bank takes it as champion or challenger: `two-thirds` (more than that),
+    `majority` or `all`.
     """
 
     purposes: Names = ("credit-risk-model",)
@@ -165,6 +167,7 @@ class PermitSettings(Section):
     delta: Annotated[str, AfterValidator(_delta)] = "0.000001"
     period_days: int = Field(default=365, ge=1, le=36_500)
     exact_trees: bool = False
+    sign_off: Literal["majority", "two-thirds", "all"] = "two-thirds"
 
 
 class StateSettings(Section):
