@@ -8,13 +8,14 @@ Theory: exp by Cody and Waite's two-part range reduction and a Taylor polynomial
 truncation below 2**-57; Cholesky's factorisation in right-looking order, with element-wise updates only.
 """
 
+import math
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import numpy as np
 
 from risk.errors import MisuseError
 
-__all__ = ["exp", "ln", "ln_steps", "sigmoid", "solve_positive"]
+__all__ = ["exp", "ln", "ln_steps", "sigmoid", "sigmoid_of", "solve_positive"]
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # 33 leading bits of ln 2, so that k * _LN2_HIGH is exact for |k| < 2**20
@@ -43,6 +44,18 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
     x = np.asarray(values, dtype=np.float64)
     small = exp(-np.abs(x))
     return np.asarray(np.where(x >= 0.0, 1.0, small) / (1.0 + small))
+
+
+def sigmoid_of(value: float) -> float:
+    """Return what `sigmoid` returns for an array of this one number, bit for bit, without an array."""
+    x = max(-abs(value), -_LIMIT)
+    k = round(x * _LOG2_E)
+    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
+    total = _COEFFICIENTS[-1]
+    for coefficient in _COEFFICIENTS[-2::-1]:
+        total = total * r + coefficient
+    small = math.ldexp(total, k)
+    return (1.0 if value >= 0.0 else small) / (1.0 + small)
 
 
 def ln(numerator: int, denominator: int = 1) -> float:

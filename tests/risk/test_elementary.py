@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk.elementary import exp, ln, ln_steps, sigmoid, solve_positive
+from risk.elementary import exp, ln, ln_steps, sigmoid, sigmoid_of, solve_positive
 from risk.errors import MisuseError
 
 
@@ -29,6 +29,13 @@ def test_sigmoid_is_right_and_symmetric(value: float) -> None:
     assert abs(Decimal(found) - exact) <= 4 * Decimal(float(np.spacing(found)))
     assert 0.0 <= found <= 1.0
     assert found + float(sigmoid(np.array([-value]))[0]) == pytest.approx(1.0, abs=1e-15)
+
+
+def test_one_sigmoid_has_the_bits_of_many() -> None:
+    values = np.concatenate(
+        [np.random.default_rng(3).normal(0.0, 9.0, 5000), [0.0, -0.0, 700.0, -800.0, 1e300, -1e300]]
+    )
+    assert [sigmoid_of(value) for value in values.tolist()] == sigmoid(values).tolist()
 
 
 def test_sigmoid_rises() -> None:
