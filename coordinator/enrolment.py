@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -179,7 +179,7 @@ class Enrolment:
                 raise InputError(
                     "member-exists",
                     f"{other.id} is a member with other keys; if it lost them, run: creditmesh-coordinator revoke "
-                    f"{other.id}, and approve again",
+                    f"{other.id}, and then invite it anew",
                 )
 
     def _grant(self, invite: Invite, entry: MemberEntry, now: datetime) -> None:
@@ -204,7 +204,7 @@ def check_request(request_pem: str) -> bytes:
         fine = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
         if not fine or not request.is_signature_valid:
             raise ValueError
-    except (ValueError, TypeError, InvalidSignature) as error:
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise PeerError("request-unusable", "a certificate request that is no PKCS #10 for P-256") from error
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 

@@ -8,6 +8,7 @@ protobuf is not canonical.
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from creditmesh_wire.v1 import membership_pb2
 from creditmesh_wire.v1 import secagg_pb2 as pb
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
@@ -59,6 +60,10 @@ _KINDS: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "sign-off": (signoff_messages.SignOff, pb.SignOff),
     "promoted": (signoff_messages.Promoted, pb.Promoted),
     "withdrawn": (signoff_messages.Withdrawn, pb.Withdrawn),
+    "members": (member_messages.Members, membership_pb2.Members),
+    "introduce": (member_messages.Introduce, membership_pb2.Introduce),
+    "renew": (member_messages.Renew, membership_pb2.Renew),
+    "renewed": (member_messages.Renewed, membership_pb2.Renewed),
 }
 _NESTED: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "previous": (messages.Opened, pb.Opened),

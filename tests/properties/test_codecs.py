@@ -11,6 +11,7 @@ from privacy import wire
 from privacy.envelope import COORDINATOR, Address, open_envelope, sign_envelope
 from privacy.errors import PeerError, PrivacyError
 from privacy.manifest import Manifest, decode_manifest
+from privacy.member_messages import Introduce, Members, Renew, Renewed
 from tests.privacy.table import identity_of, manifest_of, names_of
 
 digests = st.binary(min_size=32, max_size=32)
@@ -60,6 +61,10 @@ MESSAGES: dict[str, st.SearchStrategy[Any]] = {
     "halt": st.builds(say.Halt, codes),
     "add-checkpoint": st.builds(say.AddCheckpoint, documents),
     "cosigned": st.builds(say.Cosigned, st.integers(100, 599), documents, documents),
+    "members": st.builds(Members, documents),
+    "introduce": st.builds(Introduce, documents),
+    "renew": st.builds(Renew, documents),
+    "renewed": st.builds(Renewed, documents, codes),
 }
 messages = st.one_of(*MESSAGES.values())
 empty_or_digest = st.just(b"") | digests
