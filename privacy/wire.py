@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from privacy import messages, signoff_messages
+from privacy import member_messages, messages, signoff_messages
 from privacy.errors import MisuseError, PeerError, PrivacyError
 
 __all__ = ["Packet", "SignedFields", "decode_packet", "decode_payload", "decode_signed", "encode_packet",
