@@ -15,6 +15,7 @@ from risk.catalogue import recipe
 from risk.errors import InputError, MisuseError
 from risk.metrics import METRIC_ASKS, NetworkMetrics, contribute_metrics, metric_rounds
 from risk.model import Model, Trained
+from risk.modelfile import with_reference
 from risk.private_calibration import score_cuts
 from risk.private_metrics import SCORES, contribute_scores, private_metric_rounds, score_release
 from risk.recipe import ALL_ROWS, Ask, EndedEarly
@@ -56,9 +57,9 @@ def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
         # Noise left so little of any row in the model that it may stand for the halves' too (`private_scorecard`).
         measured = yield from _private_metrics(spec, trained)
         return JobOutcome(trained.model, trained.model, trained.model, measured)
-    metrics = yield from metric_rounds(spec, trained.model)
+    metrics, reference = yield from metric_rounds(spec, trained.model)
     half_a, half_b = yield from chosen.half_rounds(spec, trained)
-    return JobOutcome(trained.model, half_a, half_b, metrics)
+    return JobOutcome(with_reference(trained.model, reference), half_a, half_b, metrics)
 
 
 def _private_metrics(spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, NetworkMetrics | None]:

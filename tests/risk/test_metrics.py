@@ -28,7 +28,7 @@ def measured(
         asks.append(ask)
         return np.sum([contribute(ask, book) for book in books], axis=0)
 
-    figures: NetworkMetrics = run_plain(metric_rounds(spec, chosen), total)
+    figures, _ = run_plain(metric_rounds(spec, chosen), total)
     rows = concatenate([book.table.select(book.rows("holdout")) for book in books])
     return figures, rows.target, chosen.logit(rows), asks
 
@@ -76,5 +76,5 @@ def test_a_shift_between_training_and_hold_out_shows_in_psi() -> None:
         book.table.columns["turnover"][book.rows("holdout")] *= 1e-3
     # Fresh books: the old ones keep the scores they derived.
     later = books_of([book.table for book in books], spec)
-    total = run_plain(metric_rounds(spec, model), lambda ask: np.sum([contribute(ask, b) for b in later], axis=0))
+    total, _ = run_plain(metric_rounds(spec, model), lambda ask: np.sum([contribute(ask, b) for b in later], axis=0))
     assert total.psi > 0.25

@@ -44,7 +44,7 @@ def test_a_model_comes_back_and_scores_alike() -> None:
 
 
 def test_a_file_without_a_reference_is_read_as_before() -> None:
-    bare = replace(OUTCOME.model, reference=None)
+    bare = replace(OUTCOME.model, reference=None)  # type: ignore[type-var]
     document = json.loads(encode_model(bare))
     assert document["format"] == "creditmesh-model/1" and "reference" not in document
     back = decode_model(encode_model(bare))
