@@ -152,7 +152,8 @@ class PolicySettings(Section):
     lost_after_s: silence after which a member counts as lost. rejoin_s: how long a paused job waits for it.
     join_wait_s: how long a job waits for members to join. round_deadline_s: longest a round may take.
     min_members: fewest members a job starts with, never below 4. certificate_days: how long a certificate holds.
-    two_person_approval: true if two accounts must approve a bank that joins.
+    two_person_approval: true if two accounts must approve a bank that joins. sign_off: how many members of a job must
+    approve its model before it becomes champion or challenger: `two-thirds` (more than that), `majority` or `all`.
     """
 
     lost_after_s: int = Field(default=5, ge=1, le=3600)
