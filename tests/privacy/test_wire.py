@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from privacy import messages as say
 from privacy import wire
 from privacy.errors import MisuseError, PeerError
+from privacy.member_messages import Introduce, Members, Renew, Renewed
 from privacy.signoff_messages import Promoted, Propose, SignOff, Withdrawn
 from tests.privacy.table import refused
 
@@ -26,7 +27,8 @@ MESSAGES: list[say.Message] = [
     say.Reveal((say.Share("a", D),), (say.PairSeed("b", D),)), say.Ended("done", "", OPENED),
     say.Ended("failed", "a member was lost", None), say.CatchUp(OPENED, D, 2), say.Receipt(b"{}"), say.Halt("disk"),
     say.CheckPart("a"), say.Check(D, (say.SelfSeed("a", bytes(31)),), (say.HeldSeed("a", "b", D),)),
-    say.SumSignature(D, D), say.AddCheckpoint(b"old 0"), say.Cosigned(409, b"7", b"note"),
+    say.SumSignature(D, D), say.AddCheckpoint(b"old 0"), say.Cosigned(409, b"7", b"note"), Members(b"[]"),
+    Introduce(b"{}"), Renew(b"request"), Renewed(b"certificate", ""),
     Propose(b"{}", False), Propose(b"{}", True), SignOff(b"{}"), Promoted(b"{}", (b"{}", b"[]")),
     Withdrawn(D, "rejected"),
 ]  # fmt: skip
