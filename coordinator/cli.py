@@ -6,6 +6,7 @@
     creditmesh-coordinator run --config coordinator.toml
     creditmesh-coordinator submit JOB.toml --config coordinator.toml [--json]
     creditmesh-coordinator jobs|members --config coordinator.toml [--json]
+    creditmesh-coordinator propose|withdraw|models ...                 see coordinator.cli_models
     creditmesh-coordinator export --config coordinator.toml --out FILE --who NAME
     creditmesh-coordinator log-tables --role ROLE
 
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from coordinator.cli_models import add_model_commands
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -176,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     jobs.set_defaults(run=_jobs)
     members = kinds.add_parser("members", help="list members")
     members.set_defaults(run=_members)
+    add_model_commands(kinds)
     export = kinds.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
