@@ -2,6 +2,7 @@
 
     creditmesh-demo [--data ROOM] [--out DIR] [--recipes scorecard,trees,towers] [--holdout 0.3] [--seed 0]
                     [--epsilon E] [--compare-pooled] [--kill MEMBER@ROUND[:before-upload|after-upload|before-reveal]]
+    creditmesh-demo room --out DIR [--seed 0] [--scale 1]      only write the synthetic room
 
 Exit codes: 0 fine, 1 a job failed or a sum was wrong, 2 usage or bad input, 130 Ctrl-C. Theory: this is the one place
 where errors meet the user. Heavy libraries are imported after the command line was understood.
@@ -54,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
-        options = _parser().parse_args(arguments)
-        return _run(options, launched)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        if given[:1] == ["room"]:
+            return _write_room(_room_parser().parse_args(given[1:]))
+        return _run(_parser().parse_args(given), launched)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -121,6 +124,18 @@ def _drawn_room(out: Path, seed: int) -> "RoomFolder":
     folder.mkdir()
     write_room(folder, seed)
     return open_room(folder)
+
+
+def _write_room(options: argparse.Namespace) -> int:
+    seed = int(_number("--seed", options.seed, (0, 2**31 - 1), whole=True))
+    scale = _number("--scale", options.scale, (0.01, 20.0))
+    from creditmesh_demo.room import write_room
+    from creditmesh_demo.room_banks import scaled
+
+    institutions, out = scaled(scale), _output_folder(options.out)
+    write_room(out, seed, institutions)
+    print(f"{out}: schema.toml and {len(institutions)} institutions")
+    return 0
 
 
 def _output_folder(given: Path | None) -> Path:
@@ -205,6 +220,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--newcomer", metavar="BANK:ROWS", help=newcomer)
     kill = f"let a member's node end by SIGKILL at a sum of the first recipe; MOMENT: {', '.join(MOMENTS)}"
     parser.add_argument("--kill", metavar="MEMBER@ROUND[:MOMENT]", help=kill)
+    return parser
+
+
+def _room_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"{PROGRAM} room", description="Write the synthetic room of five institutions to a folder.")
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="new or empty folder")
+    parser.add_argument("--seed", default="0", help="another seed, other firms (default 0)")
+    parser.add_argument("--scale", default="1", help="rows of each institution, times this (default 1)")
     return parser
 
 

@@ -1,17 +1,18 @@
 """Generate the synthetic data room of five institutions that a demo without a data room uses.
 
 It stands for no real lender and no figure in it was observed; it exists so that the product can be tried where no data
-are at hand. Real rooms are read by `creditmesh_demo.data_room`.
+are at hand. Real rooms are read by `creditmesh_demo.room_folder`.
 
-Theory: a firm has hidden traits (overall quality; operating, credit, behaviour and scenario strength; leverage, size,
-age). Observed fields are noisy views of the traits. The log-odds of default are linear in the traits, plus four
+Theory: the log-odds of default are linear in a firm's hidden traits (`creditmesh_demo.room_firms`), plus four
 interactions (concentrated buyers in a bad cycle, leverage on thin cash, a young firm that grows too fast, a seasonal
-trade with weak operations) and noise that no field sees. Institutions differ by the mean of their traits, their mix of
-industries, their bad rate, and by which sources they are connected to: a source is missing as a whole.
+trade with weak operations) and risk that no field shows. Each institution turned away the applications that looked
+worst to it, on a rough view of some traits; those rows have every field and no outcome. Institutions differ as
+`creditmesh_demo.room_banks` says; a source is missing as a whole.
 """
 
 import io
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,110 +20,44 @@ from typing import Any
 
 import numpy as np
 
-from creditmesh_demo.room_draw import DRAWS, Draw
+from creditmesh_demo.room_banks import INSTITUTIONS, Institution
+from creditmesh_demo.room_draw import DRAWS
+from creditmesh_demo.room_firms import MONTHS, Firms, draw_firms, observe, share_firms
 
-__all__ = ["INSTITUTIONS", "TRAITS", "Institution", "Rows", "draw", "room_fields", "write_room"]
+__all__ = ["Rows", "draw", "room_fields", "write_room"]
 
 SCHEMA = Path(__file__).with_name("room_schema.toml")
 
-TRAITS = ("quality", "operating", "credit", "behaviour", "scenario", "leverage", "size", "age")
-
-MONTHS = 24
 FIRST_YEAR = 2023
 FIELD_MISSING = 0.02
 SOURCE_MISSING = 0.07
+# A source that is missing more or less often at every institution; with FIELD_MISSING, 30 % of visits are not there.
+MISSING_EVERYWHERE = {"account_manager": 0.2857, "loan_application": 0.0}
+NEVER_MISSING = ("loan_amount", "loan_term", "owner_id_hash")
 
-# By level of the field `industry`: the mean of its business cycle, and whether the trade is seasonal.
-INDUSTRY_CYCLE = np.array([-0.1, 0.1, 0.2, -0.9, 0.1, -0.2, 0.5, -0.5, 0.0, 0.4])
+# Sources inside an institution: of a firm that borrows at two, each sees its own.
+INSIDE = ("settlement_flow", "pos_flow", "owner_accounts", "account_manager", "loan_application")
+TERMS = np.array([6.0, 12.0, 18.0, 24.0, 36.0])
+TERM_SHARES = (0.15, 0.45, 0.1, 0.2, 0.1)
+
+# By level of the field `industry`: whether the trade is seasonal.
 SEASONAL = np.array([True, False, False, True, False, False, False, True, False, False])
 
 
 @dataclass(frozen=True, slots=True)
-class Institution:
-    """Describe one synthetic lender.
-
-    bad_rate: share of bad loans, 0 to 1. traits: shift of the mean of a trait, in standard deviations.
-    industries: weights of the levels of `industry`, any scale. missing: probability that a source is absent for a firm.
-    """
-
-    name: str
-    rows: int
-    bad_rate: float
-    traits: dict[str, float]
-    industries: tuple[int, ...]
-    missing: dict[str, float]
-
-
-INSTITUTIONS = (
-    Institution(
-        "national_bank",
-        12_000,
-        0.035,
-        {"size": 0.8, "age": 0.6, "quality": 0.2},
-        (4, 8, 36, 8, 14, 8, 2, 3, 7, 10),
-        {"platform_orders": 0.45, "pos_flow": 0.3, "supply_chain": 0.1, "owner_accounts": 0.1},
-    ),
-    Institution(
-        "city_bank",
-        7_000,
-        0.068,
-        {"size": 0.0, "age": 0.1},
-        (2, 6, 10, 8, 12, 26, 4, 12, 4, 16),
-        {"supply_chain": 0.3, "platform_orders": 0.35, "utility_bills": 0.1, "tax_invoices": 0.08},
-    ),
-    Institution(
-        "rural_bank",
-        4_000,
-        0.096,
-        {"size": -0.7, "operating": -0.1, "age": 0.2},
-        (42, 12, 4, 8, 8, 10, 1, 5, 5, 5),
-        {
-            "platform_orders": 1.0,
-            "supply_chain": 0.75,
-            "tax_invoices": 0.35,
-            "vat_declarations": 0.3,
-            "pos_flow": 0.45,
-            "social_security": 0.4,
-            "bureau": 0.12,
-        },
-    ),
-    Institution(
-        "internet_bank",
-        5_000,
-        0.133,
-        {"size": -1.0, "age": -0.9, "leverage": 0.3, "scenario": 0.2},
-        (2, 4, 4, 2, 8, 16, 46, 8, 4, 6),
-        {
-            "utility_bills": 0.75,
-            "vat_declarations": 0.5,
-            "tax_invoices": 0.4,
-            "social_security": 0.6,
-            "supply_chain": 0.4,
-            "bureau_and_vat": 0.5,
-        },
-    ),
-    Institution(
-        "leasing_company",
-        1_500,
-        0.09,
-        {"size": 0.3, "leverage": 0.6},
-        (2, 10, 48, 16, 4, 2, 0, 2, 12, 4),
-        {"pos_flow": 0.6, "platform_orders": 0.6, "owner_accounts": 0.25},
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Rows:
-    """Hold one institution's rows in the order of the file.
+    """Hold one institution's applications in the order of the file.
 
-    columns: by field, (rows,) float64, NaN = missing; `industry` is the index of its level. bad: (rows,) int8.
-    month: (rows,) int64, 0 = January of the first year.
+    columns: by field, (rows,) float64, NaN = missing; `industry` is the index of its level. accepted: (rows,) bool.
+    bad: (rows,) int8, of a rejected application what would have been, which no file has. month: (rows,) int64, 0 =
+    January of the first year. firm: (rows,) int64, hash of the firm.
     """
 
     columns: dict[str, np.ndarray]
+    accepted: np.ndarray
     bad: np.ndarray
     month: np.ndarray
+    firm: np.ndarray
 
 
 @cache
@@ -131,61 +66,53 @@ def room_fields() -> tuple[dict[str, Any], ...]:
     return tuple(tomllib.loads(SCHEMA.read_text(encoding="utf-8"))["field"])
 
 
-def draw(institution: Institution, seed: int) -> Rows:
-    """Draw one institution's rows; the same seed and institution give the same rows."""
-    rng = np.random.default_rng([seed, *institution.name.encode("ascii")])
-    rows = institution.rows
-    traits = _traits(rng, institution)
-    month = rng.integers(0, MONTHS, rows)
-    weights = np.array(institution.industries, dtype=np.float64)
-    industry = rng.choice(weights.size, size=rows, p=weights / weights.sum())
-    wave = 0.6 * np.sin(2 * np.pi * month / MONTHS)
-    cycle = INDUSTRY_CYCLE[industry] + wave + 0.15 * rng.standard_normal(rows)
-    columns = {"industry": industry.astype(np.float64), "industry_cycle_index": np.round(cycle, 3)}
+def draw(institutions: Sequence[Institution], seed: int) -> list[Rows]:
+    """Draw every institution's applications; the same seed and institutions give the same rows."""
+    outside = {
+        field["name"]: field["bounds"]
+        for field in room_fields()
+        if field["name"] in DRAWS and field["source_system"] not in INSIDE
+    }
+    streams = [np.random.default_rng([seed, *bank.name.encode("ascii")]) for bank in institutions]
+    books: list[Firms] = []
+    for rng, bank in zip(streams, institutions, strict=True):
+        applications = round(bank.rows / (1.0 - bank.turned_away))
+        first = sum(len(book.firm) for book in books)
+        books.append(draw_firms(rng, bank, applications, outside, first))
+    hashes = share_firms(np.random.default_rng([seed, 0]), books, seed)
+    banks = zip(streams, institutions, books, hashes, strict=True)
+    return [_rows(rng, bank, firms, firm, owner) for rng, bank, firms, (firm, owner) in banks]
+
+
+def _rows(
+    rng: np.random.Generator, institution: Institution, firms: Firms, firm: np.ndarray, owner: np.ndarray
+) -> Rows:
+    columns = {name: values.copy() for name, values in firms.seen.items()}
+    columns["industry"] = firms.industry.astype(np.float64)
+    columns["industry_cycle_index"] = np.round(firms.cycle, 3)
+    columns["loan_term"] = rng.choice(TERMS, size=len(firm), p=TERM_SHARES)
+    columns["owner_id_hash"] = owner.astype(np.float64)
     for field in room_fields():
-        if field["name"] in DRAWS:
-            columns[field["name"]] = _observe(rng, DRAWS[field["name"]], field["bounds"], traits)
-    bad = _defaults(rng, traits, cycle, SEASONAL[industry], institution.bad_rate)
+        if field["name"] not in columns:
+            columns[field["name"]] = observe(rng, DRAWS[field["name"]], field["bounds"], firms.traits)
+    accepted = _accepted(rng, firms.traits, institution.rows)
+    bad = _defaults(firms, accepted, institution.bad_rate)
     _hide(rng, columns, institution.missing)
-    return Rows(columns, bad, month)
+    return Rows(columns, accepted, bad, firms.month, firm)
 
 
-def _traits(rng: np.random.Generator, institution: Institution) -> dict[str, np.ndarray]:
-    rows = institution.rows
-    quality = rng.standard_normal(rows)
-    traits = {"quality": quality}
-    for name in ("operating", "credit", "behaviour", "scenario"):
-        traits[name] = 0.5 * quality + np.sqrt(0.75) * rng.standard_normal(rows)
-    traits["leverage"] = -0.3 * quality + np.sqrt(0.91) * rng.standard_normal(rows)
-    traits["size"] = 0.2 * quality + np.sqrt(0.96) * rng.standard_normal(rows)
-    traits["age"] = 0.3 * traits["size"] + np.sqrt(0.91) * rng.standard_normal(rows)
-    return {name: value + institution.traits.get(name, 0.0) for name, value in traits.items()}
+def _accepted(rng: np.random.Generator, traits: dict[str, np.ndarray], count: int) -> np.ndarray:
+    """Return which applications an institution accepted by its rough view of them, (rows,) bool, `count` of them."""
+    looks = 0.5 * traits["credit"] + 0.3 * traits["behaviour"] + 0.3 * traits["operating"] - 0.2 * traits["leverage"]
+    looks = looks + rng.standard_normal(looks.size)
+    accepted = np.zeros(looks.size, dtype=bool)
+    accepted[np.argsort(-looks, kind="stable")[:count]] = True
+    return accepted
 
 
-def _observe(rng: np.random.Generator, how: Draw, bounds: list[float], traits: dict[str, np.ndarray]) -> np.ndarray:
-    rows = traits["quality"].size
-    noise = np.sqrt(1.0 - sum(weight * weight for weight in how.loadings.values()))
-    signal = noise * rng.standard_normal(rows)
-    for name, weight in how.loadings.items():
-        signal += weight * traits[name]
-    if how.shape == "normal":
-        value = how.centre + how.spread * signal
-    elif how.shape == "lognormal":
-        value = how.centre * np.exp(how.spread * signal)
-    elif how.shape == "share":
-        value = 1.0 / (1.0 + np.exp(-(np.log(how.centre / (1.0 - how.centre)) + how.spread * signal)))
-    elif how.shape == "count":
-        rate = how.centre * np.exp(how.spread * signal - 0.5 * how.spread**2)
-        value = rng.poisson(np.minimum(rate, bounds[1])).astype(np.float64)
-    else:
-        late = signal > np.quantile(signal, 1.0 - how.spread)
-        value = np.where(late, how.centre * np.exp(0.9 * rng.standard_normal(rows)), 0.0)
-    return np.round(np.clip(value, bounds[0], bounds[1]), how.decimals)
-
-
-def _defaults(
-    rng: np.random.Generator, traits: dict[str, np.ndarray], cycle: np.ndarray, seasonal: np.ndarray, bad_rate: float
-) -> np.ndarray:
+def _defaults(firms: Firms, accepted: np.ndarray, bad_rate: float) -> np.ndarray:
+    """Return which firms default, (rows,) int8, with that expected rate among the accepted ones."""
+    traits, cycle = firms.traits, firms.cycle
     risk: np.ndarray = (
         -0.42 * traits["operating"]
         - 0.50 * traits["credit"]
@@ -198,18 +125,18 @@ def _defaults(
         + 0.35 * np.maximum(-traits["scenario"], 0) * np.maximum(-cycle, 0)
         + 0.30 * np.maximum(traits["leverage"], 0) * np.maximum(-traits["behaviour"], 0)
         + 0.25 * np.maximum(-traits["age"], 0) * np.maximum(traits["scenario"] - 1, 0)
-        + 0.25 * seasonal * np.maximum(-traits["operating"], 0)
-        + 0.8 * rng.standard_normal(cycle.size)
+        + 0.25 * SEASONAL[firms.industry] * np.maximum(-traits["operating"], 0)
+        + firms.unseen
     )
     low, high = -20.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2
-        if np.mean(1.0 / (1.0 + np.exp(-(middle + risk)))) < bad_rate:
+        if np.mean(1.0 / (1.0 + np.exp(-(middle + risk[accepted])))) < bad_rate:
             low = middle
         else:
             high = middle
     chance = 1.0 / (1.0 + np.exp(-(low + risk)))
-    return (rng.random(cycle.size) < chance).astype(np.int8)
+    return (firms.luck < chance).astype(np.int8)
 
 
 def _hide(rng: np.random.Generator, columns: dict[str, np.ndarray], missing: dict[str, float]) -> None:
@@ -218,31 +145,44 @@ def _hide(rng: np.random.Generator, columns: dict[str, np.ndarray], missing: dic
     for field in room_fields():
         source = field["source_system"]
         if source not in absent:
-            absent[source] = rng.random(rows) < missing.get(source, SOURCE_MISSING)
-        gone = absent[source] | (rng.random(rows) < FIELD_MISSING)
-        columns[field["name"]][gone] = np.nan
+            chance = MISSING_EVERYWHERE.get(source, missing.get(source, SOURCE_MISSING))
+            absent[source] = rng.random(rows) < chance
+        if field["name"] not in NEVER_MISSING:
+            gone = absent[source] | (rng.random(rows) < FIELD_MISSING)
+            columns[field["name"]][gone] = np.nan
 
 
-def write_room(folder: Path, seed: int, institutions: tuple[Institution, ...] = INSTITUTIONS) -> None:
+def write_room(folder: Path, seed: int, institutions: Sequence[Institution] = INSTITUTIONS) -> None:
     """Write `schema.toml` and one CSV per institution into an existing, empty folder."""
     (folder / "schema.toml").write_bytes(SCHEMA.read_bytes())
-    for institution in institutions:
-        (folder / f"{institution.name}.csv").write_bytes(_csv(draw(institution, seed)))
+    for institution, rows in zip(institutions, draw(institutions, seed), strict=True):
+        (folder / f"{institution.name}.csv").write_bytes(_csv(rows))
 
 
 def _csv(rows: Rows) -> bytes:
     months = [f"{FIRST_YEAR + index // 12}-{index % 12 + 1:02d}" for index in range(MONTHS)]
-    cells: list[list[str]] = [[months[index] for index in rows.month.tolist()]]
+    cells: list[list[str]] = [
+        [months[index] for index in rows.month.tolist()],
+        [str(one) for one in rows.firm.tolist()],
+    ]
     for field in room_fields():
         values = rows.columns[field["name"]].tolist()
         if field["type"] == "category":
             cells.append(["" if value != value else field["levels"][int(value)] for value in values])
         else:
-            decimals = DRAWS[field["name"]].decimals if field["name"] in DRAWS else 3
-            pattern = f"%.{decimals}f"
+            pattern = f"%.{_decimals(field['name'])}f"
             cells.append(["" if value != value else pattern % value for value in values])
-    cells.append([str(value) for value in rows.bad.tolist()])
+    cells.append(["1" if accepted else "0" for accepted in rows.accepted.tolist()])
+    outcome = zip(rows.accepted.tolist(), rows.bad.tolist(), strict=True)
+    cells.append([str(bad) if accepted else "" for accepted, bad in outcome])
     text = io.StringIO()
-    text.write(",".join(["month", *(field["name"] for field in room_fields()), "bad"]) + "\n")
+    names = [field["name"] for field in room_fields()]
+    text.write(",".join(["month", "firm_id_hash", *names, "accepted", "bad"]) + "\n")
     text.writelines(",".join(row) + "\n" for row in zip(*cells, strict=True))
     return text.getvalue().encode("utf-8")
+
+
+def _decimals(name: str) -> int:
+    if name in DRAWS:
+        return max(DRAWS[name].decimals, 0)
+    return 3 if name == "industry_cycle_index" else 0

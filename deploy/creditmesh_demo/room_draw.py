@@ -1,8 +1,8 @@
 """How each field of the synthetic room follows a firm's hidden traits.
 
 This module declares and draws nothing; names, units, bounds and texts are in `room_schema.toml`. Theory: every observed
-value is a monotone transform of one standard-normal signal, `loadings . traits + sqrt(1 - |loadings|^2) * noise`, so
-the transform alone sets a field's marginal distribution and the loadings alone its link to risk.
+value is a monotone transform of one standard-normal signal, the loadings' sum of traits and enough noise to make its
+variance 1, so the transform alone sets a field's marginal distribution and the loadings alone its link to risk.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Draw:
     centre, spread: mean and standard deviation (normal), median and log standard deviation (lognormal), median share
     and logit standard deviation (share), mean count and its log sensitivity (count), median days and the share of
     firms that were ever late (arrears).
-    decimals: digits after the point in the file.
-    loadings: weights on the traits of `room.TRAITS`; their squares sum to less than 1.
+    decimals: digits after the point in the file; negative: zeros before it.
+    loadings: weights on the traits of `room.TRAITS`; their sum of traits has a variance below 1.
     """
 
     shape: Literal["normal", "lognormal", "share", "count", "arrears"]
@@ -60,4 +60,8 @@ DRAWS: dict[str, Draw] = {
     "buyer_payment_delay_days": Draw("lognormal", 27, 0.6, 1, {"scenario": -0.55}),
     "anchor_buyer_years": Draw("lognormal", 2, 0.8, 1, {"scenario": 0.45, "age": 0.3}),
     "platform_order_growth": Draw("normal", 0.08, 0.3, 4, {"scenario": 0.5, "operating": 0.15}),
+    "loan_amount": Draw("lognormal", 300_000, 0.9, -4, {"size": 0.7, "leverage": 0.2}),
+    "site_visit_grade": Draw("normal", 3.2, 1, 0, {"operating": 0.45, "quality": 0.25}),
+    "stock_turnover_seen": Draw("normal", 3, 1, 0, {"operating": 0.35, "scenario": 0.3}),
+    "neighbours_word": Draw("normal", 3.5, 1, 0, {"quality": 0.4, "behaviour": 0.3}),
 }

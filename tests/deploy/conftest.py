@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from creditmesh_demo import room
+from creditmesh_demo import room, room_banks
 
 from tests.deploy.plain import PlainRun, run_in_one_process
 
@@ -16,7 +16,7 @@ def make_room(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def make(rows: int = 700, seed: int = 0) -> Path:
         folder = tmp_path_factory.mktemp("room")
-        room.write_room(folder, seed, tuple(dataclasses.replace(bank, rows=rows) for bank in room.INSTITUTIONS))
+        room.write_room(folder, seed, tuple(dataclasses.replace(bank, rows=rows) for bank in room_banks.INSTITUTIONS))
         return folder
 
     return make

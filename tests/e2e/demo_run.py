@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from creditmesh_demo import room
+from creditmesh_demo import room, room_banks
 
 from tests.e2e.command import Ended, command
 
@@ -33,9 +33,9 @@ PATIENCE_S = 180
 def write_small_room(folder: Path, rows: int = 500, banks: int = 5, **other_rows: int) -> Path:
     """Write a synthetic room of the first banks, with so many rows each."""
     folder.mkdir()
-    chosen = room.INSTITUTIONS[-banks:]
+    chosen = room_banks.INSTITUTIONS[-banks:]
     room.write_room(
-        folder, 1, tuple(dataclasses.replace(bank, rows=other_rows.get(bank.name, rows)) for bank in chosen)
+        folder, 2, tuple(dataclasses.replace(bank, rows=other_rows.get(bank.name, rows)) for bank in chosen)
     )
     return folder
 
