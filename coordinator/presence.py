@@ -8,7 +8,14 @@ fresh session of the same process counts as a new process, since what was queued
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Presence"]
+__all__ = ["Presence", "process_of"]
+
+_SESSION_BYTES = 8
+
+
+def process_of(session: bytes) -> bytes:
+    """Return the boot id of the process behind a session's name."""
+    return session[:-_SESSION_BYTES]
 
 
 @dataclass(slots=True)
@@ -29,7 +36,7 @@ class Presence:
         """Note that a stream of the member's process `boot` stands; fresh: it does not continue an earlier one."""
         if fresh or member not in self.boots:
             self.sessions += 1
-            self.boots[member] = boot + self.sessions.to_bytes(8, "big")
+            self.boots[member] = boot + self.sessions.to_bytes(_SESSION_BYTES, "big")
         self.connected.add(member)
 
     def leave(self, member: str) -> None:

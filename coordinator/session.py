@@ -7,11 +7,12 @@ good, which each bank's permit allows or not. Every way out is a final state wit
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coordinator.presence import Presence
+from coordinator.desk import Desk, Footing, RoundNote
+from coordinator.presence import Presence, process_of
 from privacy import messages as say
 from privacy.envelope import COORDINATOR, Address, Envelope
 from privacy.errors import InputError, PeerError, PrivacyError, RefusalError
@@ -21,52 +22,16 @@ from privacy.roster import Roster
 from privacy.secagg.aggregator import Aggregator, Phase
 from privacy.secagg.downlink import Downlink, OpenedRound
 from privacy.secagg.replay import Replay
-from privacy.secagg.spool import MemorySpool, Spool
+from privacy.secagg.retrace import Retraced
 from privacy.wire import Packet
 
-__all__ = ["Desk", "JobSession", "RoundNote"]
+__all__ = ["Desk", "Footing", "JobSession", "RoundNote"]
 
 _TICK_S = 0.25
 _PACE_S = 0.005
 # More than this is never queued for one member in the steps that give every member, or every part, its own packet.
 _WINDOW_BYTES = 8 * 2**20
 _MOST_RECOVERIES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class RoundNote:
-    """What is written down about a round.
-
-    name: the request's name. state: `closed` (the cohort is fixed, nothing has opened) or `opened`. upload_bytes: what
-    all members sent in this round. elapsed_ms: wall time since the round was opened.
-    """
-
-    number: int
-    epoch: int
-    position: int
-    name: str
-    state: str
-    survivors: tuple[str, ...]
-    upload_bytes: int
-    elapsed_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the service lends a session.
-
-    send: queues bytes for a member. note_round, note_event: write to the store, durable on return. now: the loop's
-    monotonic clock in seconds. backlog: bytes that are queued for a member and that it has not acknowledged.
-    new_spool: makes the place where a sum's masked parts wait. sent: writes down what was just sent.
-    """
-
-    send: Callable[[str, bytes], None]
-    note_round: Callable[[RoundNote], Any]
-    note_event: Callable[[str, Mapping[str, Any]], Any]
-    now: Callable[[], float]
-    backlog: Callable[[str], int] = lambda _member: 0
-    new_spool: Callable[[], Spool] = MemorySpool
-    sent: Callable[[Sequence[Downlink]], None] = lambda _downlinks: None
 
 
 @dataclass(slots=True)
@@ -80,9 +45,17 @@ class _Tally:
 class JobSession:
     """Drive one job's aggregator with messages, time and losses."""
 
-    def __init__(self, manifest: Manifest, identity: IdentityKey, presence: Presence, desk: Desk) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        identity: IdentityKey,
+        presence: Presence,
+        desk: Desk,
+        resumed: tuple[Retraced, Footing] | None = None,
+    ) -> None:
+        """Start a job, or go on with one; resumed: what an earlier process opened, and where it stood."""
         self.manifest = manifest
-        self.aggregator = Aggregator(manifest, identity, desk.new_spool)
+        self.aggregator = Aggregator(manifest, identity, desk.new_spool, resumed[0] if resumed else None)
         self.tally = _Tally()
         self._presence = presence
         self._desk = desk
@@ -96,6 +69,22 @@ class JobSession:
         self._fixed = False
         self._round_bytes = 0
         self._fault: InputError | None = None
+        self._resumed = resumed is not None
+        self._known: dict[str, bytes] = {}
+        if resumed:
+            self._go_on_from(resumed[1])
+
+    def _go_on_from(self, footing: Footing) -> None:
+        self._standing, self._fixed = Roster(footing.standing), footing.fixed
+        self._gone, self._known = set(footing.gone), dict(footing.boots)
+        self.tally.upload_bytes, self.tally.dropouts = dict(footing.upload_bytes), footing.dropouts
+
+    @property
+    def footing(self) -> Footing:
+        """Return what a later process would go on from."""
+        tally = self.tally
+        return Footing(self.aggregator.epoch, self._standing.members, self._fixed, frozenset(self._gone),
+                       dict(self._known), dict(tally.upload_bytes), tally.dropouts)  # fmt: skip
 
     # -- what the service reports ------------------------------------------------------------------------------------
 
@@ -127,8 +116,11 @@ class JobSession:
 
     async def run(self, replay: Replay) -> None:
         """Run every round that `replay` asks for; raises `RefusalError` with the reason if the job cannot go on."""
-        self._greet(self.manifest.roster.members)
-        await self._assemble(self.manifest.roster)
+        if not self._resumed:
+            self._greet(self.manifest.roster.members)
+            await self._assemble(self.manifest.roster)
+        elif not replay.done:
+            await self._recover()
         while not replay.done:
             if await self._round(replay):
                 await asyncio.to_thread(replay.feed, self.aggregator.opened[-1].vector)
@@ -227,6 +219,8 @@ class JobSession:
 
     async def _assemble(self, roster: Roster) -> None:
         """Open an epoch over the roster, or recover from losing somebody while doing so."""
+        # A later process may not call an epoch of this number again, whatever became of this one.
+        await asyncio.to_thread(self._desk.keep, replace(self.footing, epoch=self.aggregator.epoch + 1))
         self._send(self.aggregator.assemble(roster))
         while self.aggregator.phase is not Phase.READY:
             before = self.aggregator.phase
@@ -234,6 +228,7 @@ class JobSession:
             if self.aggregator.phase is before:
                 await self._recover()
                 return
+        self._known |= {member: process_of(self._boots[member]) for member in roster.members}
 
     async def _recover(self) -> None:
         """Wait for the lost to come back, else go on without them if that is possible; ends in a ready epoch."""
@@ -290,7 +285,10 @@ class JobSession:
             boot = self._presence.boots.get(member)
             if boot is not None and self._boots.get(member) != boot:
                 self._boots[member] = boot
-                self._send([charters[member], *self.aggregator.catch_up(member)])
+                # A process that was in an epoch of this job kept its seat. It may lack the last sum, and no other.
+                kept = self._known.pop(member, None) == process_of(boot)
+                since = max(0, len(self.aggregator.opened) - 1) if kept else 0
+                self._send([charters[member], *self.aggregator.catch_up(member, since)])
 
     def _lost(self, now: float) -> frozenset[str]:
         return frozenset(
@@ -331,7 +329,7 @@ class JobSession:
             number, position = len(self.aggregator.opened) + 1, self.aggregator.position
         note = RoundNote(
             number, self.aggregator.epoch, position, name, state, survivors,
-            self._round_bytes, elapsed_ms,
+            self._round_bytes, elapsed_ms, self.aggregator.opened[-1] if state == "opened" else None,
         )  # fmt: skip
         await asyncio.to_thread(self._desk.note_round, note)
 

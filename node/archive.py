@@ -21,6 +21,7 @@ from node.result import write_whole
 from privacy.digest import sha256
 from privacy.errors import InputError, PeerError, RefusalError, VerificationError
 from privacy.manifest import Manifest, decode_manifest
+from privacy.messages import CatchUp, Message
 from privacy.outgoing import Outgoing
 from privacy.secagg.history import OpenedSum
 from privacy.wire import decode_packet
@@ -108,6 +109,19 @@ class Archive:
                     "sha256": digest}  # fmt: skip
             self._write("sums", line, opened.vector)
             self._kept.append(digest)
+
+    def has_sum(self, message: Message, rounds: int) -> bool:
+        """Say whether a catch-up shows a sum among the first `rounds` that this process learned from.
+
+        One that differs from what this bank has kept of its round raises `VerificationError`.
+        """
+        if not isinstance(message, CatchUp) or message.opened.round > rounds:
+            return False
+        if self._kept[message.opened.round - 1] != message.opened.sum_sha256.hex():
+            raise VerificationError(
+                "sum-changed", f"round {message.opened.round} is shown with another sum than before"
+            )
+        return True
 
     def keep_upload(self, outgoing: Outgoing, noise_key: bytes = b"") -> None:
         """Keep the signed header of an upload that is about to leave, and the key of the noise in it."""

@@ -146,7 +146,7 @@ async def _until_stopped(
         while True:
             raw = await inbox.get()
             if raw is None:
-                await session.forget("the coordinator was restarted")
+                await session.stand_by("the coordinator was restarted")
             else:
                 await cosigning.confirmed.wait()  # nothing leaves before the coordinator said which head it holds
                 await session.take(raw)

@@ -80,6 +80,7 @@ class Session:
         self._gate = gate
         self._offers: dict[str, Manifest] = {}
         self._seat: Seat | None = None
+        self._standing_by = False
         self._over: set[str] = set()
         self._purposes: dict[str, str] = {}
         self._taken: deque[bytes] = deque(maxlen=_REMEMBERED)
@@ -114,15 +115,16 @@ class Session:
         if job and not isinstance(envelope.message, msg.Receipt):
             self._bank.minutes.arrived(envelope, size, self._purposes.get(job, "operations"), refusal)
 
-    async def forget(self, reason: str) -> None:
-        """Drop the running job: the session that it ran in is gone; a coordinator that lives may call again.
+    async def stand_by(self, reason: str) -> None:
+        """Keep the seat and forget its keys: the session that it ran in is gone; whoever calls next goes on from it.
 
         Called in turn with `take`: what computes in a thread would not bear to be dropped under it.
         """
-        self._taken.clear()  # a call to the same job is the same bytes
-        if self._seat:
-            say("job_dropped", job=self._seat.member.manifest.job, reason=reason)
-            await self._leave(self._seat, "failed")
+        self._taken.clear()  # an offer that comes again is the same bytes
+        if self._seat and not self._standing_by:
+            say("job_waits", job=self._seat.member.manifest.job, reason=reason)
+            self._seat.member.stand_by()
+            self._standing_by = True
 
     async def _handle(self, envelope: Envelope, packet: Packet) -> None:
         message = envelope.message
@@ -143,6 +145,7 @@ class Session:
         match envelope.kind:
             case "assemble":
                 fresh, outgoing = member.assemble(envelope, packet)
+                self._standing_by = False
                 await self._feed(seat, fresh, envelope, packet)
                 assert isinstance(envelope.message, msg.Assemble)  # the kind says so
                 minutes.assembled(envelope.message.roster)
@@ -171,6 +174,8 @@ class Session:
                 await asyncio.to_thread(member.check_part, envelope, packet)
             case "check":
                 await self._gate.send(await asyncio.to_thread(member.check, envelope))
+            case "catch-up" if self._bank.archive.has_sum(envelope.message, member.history.rounds):
+                pass  # this process kept its seat
             case "catch-up":
                 request, plan = seat.replay.request, seat.replay.plan
                 fresh = member.catch_up(envelope, packet, request.encode(), plan)
@@ -225,6 +230,12 @@ class Session:
 
     async def _charter(self, envelope: Envelope, message: msg.Charter) -> None:
         manifest = self._manifest(envelope, message.manifest)
+        if self._seat is not None and self._standing_by:
+            if self._seat.member.manifest == manifest:
+                return  # the seat is kept; the call to an epoch follows
+            if self._seat.member.manifest.job != manifest.job:
+                say("job_dropped", job=self._seat.member.manifest.job, reason="the coordinator went on to another job")
+                await self._leave(self._seat, "failed")
         offered = self._offers.pop(manifest.job, None)
         try:
             self._check_charter(manifest, offered)
@@ -302,7 +313,7 @@ class Session:
 
     async def _leave(self, seat: Seat, how: str) -> None:
         """Write how the job ended here, and be free for the next one."""
-        self._seat = None
+        self._seat, self._standing_by = None, False
         await asyncio.to_thread(self._bank.write, how, seat)
         self._bank.minutes.end()
         seat.close()

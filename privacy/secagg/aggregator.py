@@ -25,6 +25,7 @@ from privacy.roster import Roster
 from privacy.secagg import binding as bind
 from privacy.secagg.checking import order_of_verifiers
 from privacy.secagg.downlink import Downlink, OpenedRound
+from privacy.secagg.retrace import Retraced
 from privacy.secagg.spool import MemorySpool, Spool
 from privacy.secagg.sum import MaskedSum
 from privacy.wire import Packet, encode_packet
@@ -50,12 +51,14 @@ class Phase(Enum):
 class Aggregator:
     """Drive one job's epochs and positions."""
 
-    def __init__(self, manifest: Manifest, identity: IdentityKey, new_spool: Callable[[], Spool] = MemorySpool) -> None:
-        """Start idle; new_spool: makes the place where a position's masked parts wait for verification."""
+    def __init__(
+        self, manifest: Manifest, identity: IdentityKey, new_spool: Callable[[], Spool] = MemorySpool,
+        past: Retraced | None = None,
+    ) -> None:  # fmt: skip
+        """Start idle; new_spool: makes the place where masked parts wait for verification; past: earlier sums."""
         self.manifest = manifest
         self.phase = Phase.IDLE
-        self.epoch = 0
-        self.position = 0
+        self.epoch, self.position = 0, 0
         self.opened: list[OpenedRound] = []
         self.sum: MaskedSum | None = None
         self.blamed: dict[str, str] = {}
@@ -63,15 +66,13 @@ class Aggregator:
         self._identity = identity
         self._sha256 = manifest.sha256()
         self._transcript = bind.transcript_start(self._sha256)
+        if past is not None:
+            self.epoch, self.opened, self._transcript = past.epoch, list(past.opened), past.history.transcript
         self._setups: dict[str, bytes] = {}
         self._agreements: dict[str, bytes] = {}
-        self._root = b""
+        self._root = self._cohort = self._headers_sha256 = b""
         self._votes: dict[str, bytes] = {}
-        self._revealed: set[str] = set()
-        self._cohort = b""
-        self._headers_sha256 = b""
-        self._round = 0
-        self._new_spool = new_spool
+        self._round, self._new_spool, self._revealed = 0, new_spool, set[str]()
         self._vector, self._sum_sha256 = b"", b""
         self._verifiers: set[str] = set()
         self._signatures: dict[str, bytes] = {}
@@ -201,10 +202,10 @@ class Aggregator:
         self.drop_sum()
         return total.plan.decode(total.plan.from_bytes(self.opened[-1].vector))
 
-    def catch_up(self, member: str) -> list[Downlink]:
-        """Give a member that came back every opened sum, in order."""
+    def catch_up(self, member: str, since: int = 0) -> list[Downlink]:
+        """Give a member that came back every opened sum after the first `since`, in order."""
         downlinks = []
-        for past in self.opened:
+        for past in self.opened[since:]:
             at = Address(self.manifest.job, past.opened.epoch, past.opened.position, self._sha256, past.root)
             message = say.CatchUp(past.opened, past.root, len(past.agreements))
             downlinks += self._send([member], message, at, (*past.agreements, *past.evidence), past.vector)
@@ -384,8 +385,8 @@ class Aggregator:
         return Address(self.manifest.job, self.epoch, self.position, self._sha256, self._root, bound)
 
     def _broadcast(
-        self, message: say.Message, at: Address, attachments: tuple[bytes, ...] = (), vector: bytes = b"",
-        roster: Roster | None = None,
+        self, message: say.Message, at: Address, attachments: tuple[bytes, ...] = (),
+        vector: bytes | memoryview = b"", roster: Roster | None = None,
     ) -> list[Downlink]:  # fmt: skip
         return self._send(list((roster or self.roster).members), message, at, attachments, vector, EVERYONE)
 

@@ -43,7 +43,7 @@ class OpenedRound:
     agreements: tuple[bytes, ...]
     headers: tuple[bytes, ...]
     signatures: tuple[bytes, ...]
-    vector: bytes
+    vector: bytes | memoryview
 
     @property
     def evidence(self) -> tuple[bytes, ...]:

@@ -13,7 +13,6 @@ it voted for: a later epoch may only run over that cohort, or over fewer if the 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -40,6 +39,7 @@ from privacy.secagg.evidence import (
 )
 from privacy.secagg.history import History, OpenedSum, Vote
 from privacy.secagg.part import MaskedPart, mask_part, take_share
+from privacy.secagg.retrace import retrace, shown
 from privacy.secagg.standing import MemberRules, Position, State
 from privacy.wire import Packet, encode_packet
 
@@ -264,20 +264,20 @@ class Member:
         message = envelope.message
         if not isinstance(message, say.CatchUp):
             raise PeerError("envelope-kind", f"a {envelope.kind} where a catch-up was expected")
-        opened, split = message.opened, message.agreements
+        opened = message.opened
         here = Address(self.manifest.job, opened.epoch, opened.position, self._sha256, message.agreement_root)
         envelope.expect(here, self._rules.own)
-        agreements, evidence = packet.attachments[:split], packet.attachments[split:]
-        roster = Roster(tuple(open_envelope(raw, self.manifest.identity_of).sender for raw in agreements))
-        check_agreements(roster, agreements, replace(here, position=0), self.manifest.identity_of)
-        check_cohort_size(opened.survivors, self.manifest.roster)
-        ask_sha256 = bind.ask_digest(ask)
-        bound = bind.binding(message.agreement_root, opened.position, opened.round, ask_sha256, self.history.transcript)
-        here = replace(here, binding=bound)
-        headers = check_opened(opened, evidence, here, (roster, plan, self._colluders), self.manifest.identity_of)
-        plan.from_bytes(packet.vector)
+        fresh = retrace(self.manifest, self.history, shown(message, packet), ask, plan)
         self.epoch_number = max(self.epoch_number, opened.epoch)
-        return self.history.take(opened, packet.vector, headers, bound)
+        return fresh
+
+    def stand_by(self) -> None:
+        """Forget all keys until a new process of the coordinator calls to a later epoch; votes and sums stay."""
+        self._in(tuple(state for state in State if state is not State.ENDED), "stand-by")
+        self._epoch, self._agreement, self._open = None, None, None
+        if self._at is not None:
+            self._at.keys, self._at.check = None, None
+        self.state = State.IDLE
 
     # -- checks ----------------------------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Member:
         if not same_bytes(opened.headers_sha256, at.headers_sha256):
             raise PeerError("headers-digest", "the sum is shown over other headers than those we voted for")
         here = self._address(self._root, at.number, at.bound)
-        seats = (self._require(self._epoch).roster, self._plan(), self._colluders)
+        seats = (self._require(self._roster), self._plan(), self._colluders)
         headers = check_opened(opened, packet.attachments, here, seats, self.manifest.identity_of)
         seats[1].from_bytes(packet.vector)
         return self.history.take(opened, packet.vector, headers, at.bound)

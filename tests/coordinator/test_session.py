@@ -324,7 +324,7 @@ def test_a_session_that_was_dropped_is_a_loss_although_the_process_lives(tmp_pat
     node = network.nodes["bank-002"]
 
     async def drop() -> None:
-        await node.session.forget("the session is gone")
+        await node.session.stand_by("the session is gone")
         network.presence.join("bank-002", b"bank-002-1", True)
         network.changed()
 

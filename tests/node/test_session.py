@@ -350,8 +350,8 @@ def _replay(network: Network) -> Any:
 def test_a_coordinator_that_is_gone_leaves_a_failed_result_and_a_free_node(tmp_path: Path) -> None:
     async def script(network: Network, node: Node) -> None:
         await node.session.take(charter(network.manifest()))
-        await node.session.forget("the coordinator was restarted")
-        await node.session.forget("the coordinator was restarted")
+        await node.session.stand_by("the coordinator was restarted")
+        await node.session.stand_by("the coordinator was restarted")
         await node.session.take(charter(network.manifest("job-2")))
 
     node = alone(tmp_path, script)
@@ -378,7 +378,7 @@ def test_a_restarted_node_knows_its_votes_and_takes_part_in_no_second_job(tmp_pa
         node.start()
         await node.session.take(charter(manifest))
         assert not isinstance(said(node)[-1], say.Halt)
-        await node.session.forget("enough")
+        await node.session.stand_by("enough")
         await node.session.take(offer(network.manifest("job-2")))
         assert said(node)[-1] == say.Decline("permit-exact-jobs")
 
