@@ -80,6 +80,13 @@ class CertificateStore:
             rows = connection.execute(query).mappings().all()
         return [CertificateRecord(**{**row, "serial": int(row["serial"], 16)}) for row in rows]
 
+    def ends(self) -> dict[str, int]:
+        """Return when each member's current certificate ends, UTC microseconds, where that was written down."""
+        columns = tables.certificates.c
+        query = select(columns.member, columns.not_after).where(columns.state == "current")
+        with self._transaction() as connection:
+            return {row.member: row.not_after for row in connection.execute(query)}
+
     def by_serial(self, serial: int) -> CertificateRecord | None:
         """Return what is known of a certificate; None for one that was issued before they were kept."""
         query = select(tables.certificates).where(tables.certificates.c.serial == serial_text(serial))

@@ -27,7 +27,7 @@ from coordinator.toml_file import read_document
 from privacy.errors import InputError
 from privacy.log.journal import POSTGRES_SCHEMA, TABLES
 
-__all__ = ["enrol", "found", "jobs", "log_tables", "members", "set_status", "spec_of", "submit"]
+__all__ = ["enrol", "found", "jobs", "log_tables", "members", "set_status", "spec_of", "spec_with", "submit"]
 
 _ROLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -102,11 +102,15 @@ def spec_of(job: JobFile) -> dict[str, Any]:
     job: recipe, purpose, seed, holdout_ppm, max_rows. parameters: as in the file. schema: the parsed data dictionary's
     document. Raises an `InputError` for an unknown recipe, parameters it does not take, or a bad schema.
     """
+    return spec_with(job, read_document(job.job.schema_file), str(job.job.schema_file))
+
+
+def spec_with(job: JobFile, schema: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return what is queued for a job whose data dictionary is given, not read. where: what to call it in errors."""
     from risk.catalogue import recipe
     from risk.dictionary import parse_dictionary
 
-    schema = read_document(job.job.schema_file)
-    parse_dictionary(schema, str(job.job.schema_file))
+    parse_dictionary(schema, where)
     recipe(job.job.recipe).parse_parameters(job.parameters)
     names = ("recipe", "purpose", "seed", "holdout_ppm", "max_rows")
     settings = {name: getattr(job.job, name) for name in names}

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from coordinator.toml_file import RelativePath, Section, read_model
+from coordinator.toml_file import RelativePath, Section, model_of, read_model
 
-__all__ = ["JobFile", "JobSettings", "PrivacySettings", "load_job"]
+__all__ = ["JobFile", "JobSettings", "PrivacySettings", "job_from", "load_job"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{0,17}[1-9])?")
@@ -92,3 +92,8 @@ def load_job(path: Path) -> JobFile:
     Raises `privacy.errors.InputError` with one line: file, key, what was found, what was expected.
     """
     return read_model(Path(path), JobFile)
+
+
+def job_from(document: dict[str, Any]) -> JobFile:
+    """Return a job that was filled in elsewhere, checked as the file is; its schema path is not looked at."""
+    return model_of(document, JobFile, "the job", Path())

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 
 from privacy.errors import InputError
 
-__all__ = ["LARGEST_BYTES", "RelativePath", "Section", "read_document", "read_model"]
+__all__ = ["LARGEST_BYTES", "RelativePath", "Section", "model_of", "read_document", "read_model"]
 
 # A hand-written file is far smaller; a larger one is some other file given by mistake.
 LARGEST_BYTES = 1 << 20
@@ -79,15 +79,19 @@ def read_model(path: Path, model: type[Model]) -> Model:
     Raises `InputError` with file, key, what was found and what was expected; the first fault is told in full and the
     others are counted.
     """
-    document = read_document(path)
+    return model_of(read_document(path), model, str(path), path.parent)
+
+
+def model_of(document: dict[str, Any], model: type[Model], where: str, folder: Path) -> Model:
+    """Return a document as a `model`. where: what to call it in errors; folder: what paths in it are relative to."""
     try:
-        return model.model_validate(document, context={"folder": path.parent})
+        return model.model_validate(document, context={"folder": folder})
     except ValidationError as error:
         # A misspelt key shows as an unknown one and a missing one; the first of the two says more.
         faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         code, text = _explain(faults[0])
-        raise InputError(code, f"{path}: {text}{more}") from None
+        raise InputError(code, f"{where}: {text}{more}") from None
 
 
 def _explain(fault: Any) -> tuple[str, str]:
