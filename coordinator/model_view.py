@@ -5,9 +5,9 @@ model of the promotion with the highest number for that role, so they cannot dis
 
     {"champion": SHA256 | null, "challenger": SHA256 | null, "models": [{"sha256", "job", "recipe", "state": "pending" |
      "released", "created": TIME, "released": TIME | null, "aliases": [ROLE], "was": [ROLE], "lineage": {...} | null,
-     "metrics": {...}, "proposals": [{"number", "role", "state", "rollback", "replaces", "quorum", "members", "proposed":
-     TIME, "closed": TIME | null, "approved": [{"member", "who", "signed": TIME}], "rejected": [{..., "reason"}],
-     "waiting": [MEMBER]}]}]}
+     "metrics": {...}, "proposals": [{"number", "role", "state", "rollback", "replaces", "quorum", "members",
+     "proposed": TIME, "closed": TIME | null, "approved": [{"member", "who", "signed": TIME}],
+     "rejected": [{..., "reason"}], "waiting": [MEMBER]}]}]}
 """
 
 import json
@@ -80,7 +80,7 @@ def find_model(shelf: Shelf, name: str) -> tuple[ModelRecord, Job]:
         several = "several models begin" if found else "no model begins"
         raise InputError(
             "model-unknown",
-            f"{several} with {name!r}; give {_SHORTEST} or more digits of one that `creditmesh-coordinator models` lists",
+            f"{several} with {name!r}; give {_SHORTEST} or more digits of one in `creditmesh-coordinator models`",
         )
     return found[-1]
 
