@@ -19,30 +19,25 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 import grpc.aio
-from creditmesh_wire.v1 import link_pb2, link_pb2_grpc
+from creditmesh_wire.v1 import link_pb2_grpc
 from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from coordinator.authority import MemberCertificate, read_member_certificate
 from coordinator.link import HubSettings
+from coordinator.link_frames import WIRE_VERSION, decode_frame, decode_hello, encode_answer, encode_frame, kind_of
 from privacy.channel import (
     MAX_CHUNK_BYTES,
     Acceptor,
-    Ack,
     Channel,
     ChannelLimits,
-    Chunk,
-    Frame,
     Heartbeat,
     Hello,
     HelloAck,
-    Position,
 )
 from privacy.errors import InputError, PeerError, VerificationError
 
 __all__ = ["WIRE_VERSION", "GrpcHub"]
 
-WIRE_VERSION = 1
 # A chunk with its numbers and field headers; nothing larger is read from the network.
 MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 4096
 SERVER_OPTIONS = (
@@ -135,6 +130,8 @@ class GrpcHub:
         self._on_message = on_message
         self._on_leave = on_leave
         self.on_refused: Callable[[str, str], None] = lambda _member, _slug: None
+        self.why_refused: Callable[[str, int], str] = lambda _member, _serial: "not-a-member"
+        self._shown = (settings.key_pem, settings.certificate_pem)
         self._limits = ChannelLimits(settings.max_message_bytes, 2 * settings.max_message_bytes)
         self._seats: dict[str, _Seat] = {}
         self._server: grpc.aio.Server | None = None
@@ -142,10 +139,8 @@ class GrpcHub:
     async def start(self) -> int:
         """Bind and serve; return the port. Raise InputError if the address cannot be bound."""
         settings = self._settings
-        credentials = grpc.ssl_server_credentials(
-            [(settings.key_pem, settings.certificate_pem)],
-            root_certificates=settings.ca_pem,
-            require_client_auth=True,
+        credentials = grpc.dynamic_ssl_server_credentials(
+            self._certificates(), self._certificates, require_client_authentication=True
         )
         server = grpc.aio.server(options=SERVER_OPTIONS)
         link_pb2_grpc.add_LinkServiceServicer_to_server(self, server)
@@ -170,6 +165,18 @@ class GrpcHub:
                 seat.stream.end(grpc.StatusCode.UNAVAILABLE, "stopping")
         server, self._server = self._server, None
         await server.stop(0.2)
+
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Show this certificate from the next handshake on; streams that stand go on."""
+        self._shown = (key_pem, certificate_pem)
+
+    def cut(self, member: str) -> None:
+        """End a member's stream now if its certificate no longer counts."""
+        seat = self._seats.get(member)
+        if seat is not None and seat.stream is not None:
+            certificate = seat.stream.certificate
+            if not self._is_member(member, certificate.serial):
+                seat.stream.end(grpc.StatusCode.PERMISSION_DENIED, self.why_refused(member, certificate.serial))
 
     def send(self, member: str, message: bytes) -> None:
         """Queue one message by reference. A member that lets too much pile up loses its stream and its session."""
@@ -219,6 +226,10 @@ class GrpcHub:
             )
         await context.abort(code, slug)
 
+    def _certificates(self) -> grpc.ServerCertificateConfiguration:
+        """Return what to show in a handshake; called by gRPC's own threads."""
+        return grpc.ssl_server_certificate_configuration([self._shown], root_certificates=self._settings.ca_pem)
+
     def _identify(self, context: grpc.aio.ServicerContext) -> MemberCertificate:
         """Read the member from the certificate that the TLS handshake has verified."""
         pem = context.auth_context().get("x509_pem_cert", [b""])[0]
@@ -235,7 +246,7 @@ class GrpcHub:
         if certificate.not_after <= datetime.now(UTC):
             raise _Ended(grpc.StatusCode.PERMISSION_DENIED, "certificate-expired")
         if not self._is_member(certificate.member, certificate.serial):
-            raise _Ended(grpc.StatusCode.PERMISSION_DENIED, "not-a-member")
+            raise _Ended(grpc.StatusCode.PERMISSION_DENIED, self.why_refused(certificate.member, certificate.serial))
 
     async def _greeting(self, context: grpc.aio.ServicerContext, certificate: MemberCertificate) -> Hello:
         """Read the first frame; it must be a greeting in the name that the certificate proves."""
@@ -244,13 +255,13 @@ class GrpcHub:
                 frame = await context.read()
         except TimeoutError as error:
             raise _Ended(grpc.StatusCode.DEADLINE_EXCEEDED, "no-greeting") from error
-        if frame is grpc.aio.EOF or _kind(frame) != "hello":
+        if frame is grpc.aio.EOF or kind_of(frame) != "hello":
             raise _Ended(grpc.StatusCode.INVALID_ARGUMENT, "no-greeting")
         if frame.hello.version != WIRE_VERSION:
             raise _Ended(grpc.StatusCode.FAILED_PRECONDITION, "wire-version")
         if frame.hello.member != certificate.member:
             raise _Ended(grpc.StatusCode.PERMISSION_DENIED, "identity-mismatch")
-        return _decode_hello(frame.hello)
+        return decode_hello(frame.hello)
 
     async def _serve(self, context: grpc.aio.ServicerContext, certificate: MemberCertificate, hello: Hello) -> None:
         """Take the member's seat and keep it until the stream ends, whatever ends it."""
@@ -315,7 +326,7 @@ class GrpcHub:
                 raise _Ended(grpc.StatusCode.CANCELLED, "closed")
             seat.heard = stream.heard = loop.time()
             try:
-                decoded = _decode(frame)
+                decoded = decode_frame(frame)
                 message = stream.channel.receive(decoded)
             except PeerError as error:
                 raise _Ended(grpc.StatusCode.INVALID_ARGUMENT, error.code) from error
@@ -327,14 +338,14 @@ class GrpcHub:
 
     async def _write(self, context: grpc.aio.ServicerContext, stream: _Stream, answer: HelloAck) -> None:
         """Write the answer to the greeting, then whatever the channel has; the one writer of this stream."""
-        await context.write(_encode_answer(answer))
+        await context.write(encode_answer(answer))
         while True:
             frame = stream.channel.next_frame()
             if frame is None:
                 stream.wake.clear()
                 await stream.wake.wait()
             else:
-                await context.write(_encode(frame))
+                await context.write(encode_frame(frame))
 
     async def _watch(self, stream: _Stream) -> None:
         """Ask for heartbeats, and end the stream of a silent member and of one that is no member any more."""
@@ -350,49 +361,3 @@ class GrpcHub:
             self._admit(stream.certificate)
             stream.channel.beat()
             stream.wake.set()
-
-
-def _kind(frame: link_pb2.NodeFrame) -> str | None:
-    """Return which frame this is; None for an empty one and for one with fields that this version does not know."""
-    kind: str | None = frame.WhichOneof("frame")
-    if kind is None or len(UnknownFieldSet(frame)) or len(UnknownFieldSet(getattr(frame, kind))):
-        return None
-    return kind
-
-
-def _decode(frame: link_pb2.NodeFrame) -> Frame:
-    match _kind(frame):
-        case "heartbeat":
-            return Heartbeat()
-        case "ack":
-            return Ack(frame.ack.number)
-        case "chunk":
-            chunk = frame.chunk
-            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data, chunk.delivered)
-        case _:
-            raise PeerError("frame-unknown", "a frame is empty, unknown or out of place")
-
-
-def _decode_hello(hello: link_pb2.Hello) -> Hello:
-    position = Position(hello.expected.number, hello.expected.offset)
-    return Hello(hello.member, hello.boot, hello.coordinator_boot, hello.session, position)
-
-
-def _encode_answer(answer: HelloAck) -> link_pb2.CoordinatorFrame:
-    position = link_pb2.Position(number=answer.expected.number, offset=answer.expected.offset)
-    return link_pb2.CoordinatorFrame(
-        hello_ack=link_pb2.HelloAck(
-            version=WIRE_VERSION, boot=answer.boot, session=answer.session, fresh=answer.fresh, expected=position
-        )
-    )
-
-
-def _encode(frame: Frame) -> link_pb2.CoordinatorFrame:
-    match frame:
-        case Heartbeat():
-            return link_pb2.CoordinatorFrame(heartbeat=link_pb2.Heartbeat())
-        case Ack(number):
-            return link_pb2.CoordinatorFrame(ack=link_pb2.Ack(number=number))
-        case Chunk(number, offset, total, data, delivered):
-            chunk = link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data), delivered=delivered)
-            return link_pb2.CoordinatorFrame(chunk=chunk)

@@ -47,6 +47,8 @@ class Hub(Protocol):
     on_message(member: str, message: bytes)       one whole message, in order, once. It is acknowledged when the
                                                   callback returns.
     on_leave(member: str)                         the stream is gone or silent. Every `on_join` has one `on_leave`.
+    why_refused(member: str, serial: int) -> str  set after construction, if wanted: the slug that a peer is told when
+                                                  `is_member` said no.
     on_refused(member: str, slug: str)            set after construction, if wanted: a stream was ended because it broke
                                                   the rules of the link; `member` is "" where no certificate names one.
     """
@@ -56,6 +58,12 @@ class Hub(Protocol):
 
     async def stop(self) -> None:
         """Close every stream and the port; return when nothing listens any more."""
+
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Show this certificate from the next handshake on; streams that stand go on."""
+
+    def cut(self, member: str) -> None:
+        """End a member's stream now if its certificate no longer counts, without waiting for its next message."""
 
     def send(self, member: str, message: bytes) -> None:
         """Queue one message; it is kept by reference until acknowledged, so one object may go to many members.
