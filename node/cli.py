@@ -6,6 +6,7 @@
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
     creditmesh-node budget --config node.toml   [--json]
     creditmesh-node export --config node.toml --out FILE --who NAME
+    creditmesh-node index build|check|show ... (`node.index_commands`)
     creditmesh-node model MODEL --format onnx|pmml|sql --out FILE   [--golden FILE] [--head HEAD --own MODEL]
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 3 something needed is missing, 4 rolled back, 130
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from node.index_commands import add_index
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -187,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
     export.set_defaults(run=_export)
+    add_index(commands)
     return parser
 
 

@@ -1,0 +1,114 @@
+"""Compute one applicant's record for the decision, with the date and the consent of every source.
+
+This module writes nothing and decides nothing. Theory: the record is computed by the very expressions that built the
+training table, from the applicant's own records only, at the moment of the decision; so a model meets online what it
+was trained on. What is missing is said, by source and reason, because a decision has to be able to show it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from node.connectors.cells import MOMENT, count_faults, typed
+from node.connectors.copies import check_columns, open_rows, wanted_columns
+from node.connectors.index import compute_fields
+from node.connectors.settings import Connectors, Coverage, Source
+from privacy.errors import InputError
+from risk.dictionary import Dictionary
+
+__all__ = ["ApplicantRecord", "SourceUsed", "read_applicant"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUsed:
+    """What one source gave: the day of its newest record, the consent it was used under, and what is missing and why.
+
+    as_of: `YYYY-MM-DD` in UTC, None where the source knows nothing of the applicant.
+    """
+
+    source: str
+    as_of: str | None
+    consent_ref: str | None
+    missing: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicantRecord:
+    """One applicant: fields (a number, a level's name, or None) and where each came from."""
+
+    applicant: str
+    decided: datetime
+    fields: Mapping[str, float | str | None]
+    sources: tuple[SourceUsed, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON values, as the decision API takes it."""
+        return {
+            "applicant": self.applicant,
+            "decided": self.decided.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "fields": dict(self.fields),
+            "data_used": [
+                {
+                    "source": used.source,
+                    "as_of": used.as_of,
+                    "consent_ref": used.consent_ref,
+                    "missing": dict(used.missing),
+                }
+                for used in self.sources
+            ],
+        }
+
+
+def read_applicant(
+    connectors: Connectors, dictionary: Dictionary, applicant: str, decided: datetime, given: Mapping[str, str]
+) -> ApplicantRecord:
+    """Return the record of `applicant` for a decision at `decided` (with a zone).
+
+    given: values of the applications' columns that sources match by, such as the industry. Raises `InputError` where
+    one is missing or a record cannot be read.
+    """
+    moment = decided.astimezone(UTC).replace(tzinfo=None)
+    matches = sorted({source.match for source in connectors.source.values() if source.match is not None})
+    absent = [match for match in matches if match not in given]
+    if absent:
+        raise InputError("applicant-given", f"source rows match by {absent[0]}; give it as --given {absent[0]}=VALUE")
+    row = {"application": "", "key": applicant, "decided": moment} | {f"m.{name}": given[name] for name in matches}
+    schema = {name: MOMENT if name == "decided" else pl.String() for name in row}
+    copies = {"applications": pl.DataFrame([row], schema=schema).lazy()}
+    wanted = wanted_columns(connectors, dictionary)
+    for name, origin in connectors.origins():
+        if name == "applications":
+            continue
+        assert isinstance(origin, Source | Coverage)
+        source = connectors.source[name.removesuffix("-coverage")]
+        subject = applicant if source.match is None else given[source.match]
+        frames = []
+        for frame, types in open_rows(connectors, origin, name, (origin.key, subject)):
+            check_columns(name, types, wanted[name])
+            faults = count_faults(frame, types, wanted[name])
+            if faults.broken:
+                column, (count, _) = next(iter(faults.broken.items()))
+                raise InputError("table-cells", f"{name}: column {column}: {count} of the applicant's cells unreadable")
+            frames.append(typed(frame, types, wanted[name]))
+        copies[name] = pl.concat(frames).collect().lazy()
+    return _record(connectors, compute_fields(connectors, dictionary, copies).row(0, named=True), decided)
+
+
+def _record(connectors: Connectors, row: Mapping[str, Any], decided: datetime) -> ApplicantRecord:
+    used = []
+    for name in connectors.source:
+        read = [field for field, mapped in connectors.field.items() if name in {p.source for p in mapped.parts}]
+        newest = row[f"as_of.{name}"]
+        used.append(
+            SourceUsed(
+                source=name,
+                as_of=None if newest is None else newest.date().isoformat(),
+                consent_ref=row[f"consent.{name}"],
+                missing={field: row[f"why.{field}"] for field in read if row[f"why.{field}"] is not None},
+            )
+        )
+    fields = {name: row[f"f.{name}"] for name in connectors.field}
+    return ApplicantRecord(row["key"], decided, fields, tuple(used))

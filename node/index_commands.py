@@ -1,0 +1,101 @@
+"""The command `creditmesh-node index`: build, check and show what a bank's own tables give.
+
+It parses and prints; it computes nothing. What is heavy is imported when a command runs.
+
+    creditmesh-node index build --config node.toml --connectors connectors.toml   [--out DIR] [--json]
+    creditmesh-node index check --config node.toml --connectors connectors.toml   [--json]
+    creditmesh-node index show APPLICANT --config node.toml --connectors connectors.toml   [--on DATE] [--given N=V ...]
+"""
+
+import argparse
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from privacy.errors import InputError
+
+__all__ = ["add_index"]
+
+
+def add_index(commands: Any) -> None:
+    """Add `index` and its three commands to a parser's commands."""
+    index = commands.add_parser("index", help="turn the bank's own tables into the dictionary's fields")
+    kinds = index.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    build = kinds.add_parser("build", help="write a table to train on, with its manifest; nothing looks ahead")
+    build.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder under index/ of the state folder")
+    build.set_defaults(run=_build)
+    check = kinds.add_parser("check", help="count what the mappings give and what is missing, and why; write nothing")
+    check.set_defaults(run=_check)
+    show = kinds.add_parser("show", help="one applicant's record for the decision API, as JSON")
+    show.add_argument("applicant", metavar="APPLICANT", help="as it stands in the sources' key columns")
+    show.add_argument("--on", metavar="DATE", help="decide as of the beginning of this day, YYYY-MM-DD; default: now")
+    show.add_argument("--given", action="append", default=[], metavar="NAME=VALUE", help="what the application says")
+    show.set_defaults(run=_show)
+    for command in (build, check, show):
+        command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+        command.add_argument("--connectors", type=Path, required=True, metavar="connectors.toml", help="the mappings")
+    for command in (build, check):
+        command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _build(options: argparse.Namespace) -> int:
+    from node import config
+    from node.connectors.build import Plan, build_index
+
+    settings = config.load(options.config)
+    stamp = _now().strftime("%Y%m%dT%H%M%SZ")
+    folder = options.out if options.out is not None else settings.state.dir / "index" / stamp
+    survey = build_index(Plan(options.connectors, settings.source.schema_file), folder, _now)
+    if options.json:
+        print(json.dumps({"folder": str(folder), **survey.document()}, indent=1, ensure_ascii=False))
+    else:
+        print("\n".join([*survey.lines(), f'set [source] table = "{folder / "table.parquet"}" to train on it']))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from node import config
+    from node.connectors.build import Plan, survey_index
+
+    settings = config.load(options.config)
+    settings.state.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.state.dir, prefix="index-check-") as folder:
+        survey = survey_index(Plan(options.connectors, settings.source.schema_file), Path(folder) / "copies", _now)
+    print(json.dumps(survey.document(), indent=1, ensure_ascii=False) if options.json else "\n".join(survey.lines()))
+    return 2 if survey.problems else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from node import config
+    from node.connectors.applicant import read_applicant
+    from node.connectors.build import Plan
+
+    settings = config.load(options.config)
+    connectors, dictionary = Plan(options.connectors, settings.source.schema_file).load()
+    decided = _now() if options.on is None else _day(options.on)
+    record = read_applicant(connectors, dictionary, options.applicant, decided, _given(options.given))
+    print(json.dumps(record.document(), indent=1, ensure_ascii=False))
+    return 0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise InputError("usage", f"--on {text!r}: expected a day as 2030-12-31") from None
+
+
+def _given(pairs: list[str]) -> dict[str, str]:
+    given = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or name in given:
+            raise InputError("usage", "--given: expected NAME=VALUE, each name once")
+        given[name] = value
+    return given
