@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from privacy.errors import InputError, MisuseError
 
-__all__ = ["Opened", "explained", "newest_revision", "open_database", "upgrade"]
+__all__ = ["Opened", "explained", "newest_revision", "open_database", "relax", "upgrade"]
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _VERSION = "alembic_version"
@@ -50,6 +50,16 @@ def open_database(url: str) -> Opened:
         except BaseException:
             engine.dispose()
             raise
+
+
+def relax(connection: Connection) -> None:
+    """Let this connection's next transaction return before it is on disk: for what a crash may lose."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+    else:
+        connection.exec_driver_sql("SET synchronous_commit = off")
+    connection.commit()
+    connection.detach()  # it is closed afterwards, so that no other work gets it from the pool
 
 
 def newest_revision() -> str:

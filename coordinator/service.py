@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coordinator.access import take_notes
+from coordinator.admission import Admission, AdmissionDesk
 from coordinator.ballot_box import BallotBox
 from coordinator.clerk import Clerk, Office
 from coordinator.config import CoordinatorConfig
@@ -35,6 +36,7 @@ from coordinator.registry import Registry
 from coordinator.relay import Relay, RelayDesk
 from coordinator.release import Releases
 from coordinator.roll import Roll
+from coordinator.server_certificate import finish_renewal, renew_if_due
 from coordinator.store import Member, Store
 from privacy.errors import InputError
 from privacy.log.instant import Instant
@@ -56,7 +58,10 @@ def run(config: CoordinatorConfig) -> int:
 
 
 async def _serve(config: CoordinatorConfig) -> int:
-    keys = read_keys(config, datetime.now(UTC))
+    now = datetime.now(UTC)
+    finish_renewal(config)
+    renew_if_due(config, now)
+    keys = read_keys(config, now)
     boot = os.urandom(32)
     store = Store(config.storage.url)
     if store.migrated:
@@ -99,7 +104,8 @@ class _Service:
             settings, boot=boot[:16], is_member=self._is_member, on_join=self._on_join, on_message=self._on_message,
             on_leave=self._on_leave,
         )  # fmt: skip
-        self._hub.on_refused = Refusals(log.defer, loop.time).note
+        refusals = Refusals(log.defer, loop.time)
+        self._hub.on_refused = refusals.note
         self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
         self._log, self._roll = log, Roll(log, load_log_key(config.state.dir, LOG_ORIGIN).verifier())
@@ -107,6 +113,9 @@ class _Service:
         self._relay = self._make_relay(keys, log, heads)
         self._promotions = self._make_promotions(keys, log)
         self._counter.serve_kind("sign-off", PURPOSE, self._promotions.take)
+        self._admission = Admission(AdmissionDesk(config, keys, store, self._hub, lambda: self._members, refusals.note))
+        self._hub.why_refused = self._admission.registrar.refusal
+        self._admission.serve(self._counter)
         self._office = Office(
             config,
             keys.identity,
@@ -152,7 +161,7 @@ class _Service:
     async def run(self) -> int:
         port = await self._hub.start()
         address = self._config.listen.grpc.rpartition(":")[0] + f":{port}"
-        listening = {"grpc": address, "pid": os.getpid()}
+        listening = {"grpc": address, "pid": os.getpid(), **await self._admission.start(port)}
         write_whole(self._config.state.dir / "listening.json", json.dumps(listening).encode())
         say("listening", grpc=address, pid=os.getpid())
         stop, code = asyncio.Event(), 0
@@ -181,6 +190,7 @@ class _Service:
                 task.result()
         finally:
             await self._counter.drain()
+            await self._admission.stop()
             await self._hub.stop()
             (self._config.state.dir / "listening.json").unlink(missing_ok=True)
         return code
@@ -215,7 +225,11 @@ class _Service:
     async def _follow_members(self) -> None:
         """Learn within half a second whom a command enrolled or suspended; the hub asks on every message."""
         while True:
+            before = self._members
             self._members = {member.id: member for member in await asyncio.to_thread(self._store.members)}
+            for name in [name for name, known in before.items() if self._members.get(name) != known]:
+                self._hub.cut(name)
+            await self._admission.settle()
             await asyncio.to_thread(self._write_down, dict(self._members))
             await asyncio.sleep(_FOLLOW_S)
 
@@ -229,6 +243,13 @@ class _Service:
             # Someone may have been enrolled by a command since we last looked.
             self._members = {known.id: known for known in self._store.members()}
         known = self._members.get(member)
+        if (
+            known is not None
+            and known.certificate_serial != serial
+            and self._admission.registrar.promote(known, serial)
+        ):
+            self._members = {each.id: each for each in self._store.members()}
+            known = self._members[member]
         return known is not None and known.certificate_serial == serial and known.status == "active"
 
     def _identities(self) -> dict[str, bytes]:
@@ -236,6 +257,7 @@ class _Service:
 
     def _on_join(self, member: str, boot: bytes, fresh: bool) -> None:
         self._presence.join(member, boot, fresh)
+        self._admission.joined(member, fresh)
         self._relay.settle()  # a witness more may make a quorum
         self._promotions.join(member)
         say("member_connected", member=member)
@@ -243,6 +265,7 @@ class _Service:
 
     def _on_leave(self, member: str) -> None:
         self._presence.leave(member)
+        self._admission.left(member)
         say("member_left", member=member)
         self._wake()
 
@@ -258,8 +281,9 @@ class _Service:
 def _fail_unfinished(config: CoordinatorConfig, store: Store) -> None:
     """Bring jobs that an earlier process left behind to their final state."""
     reason = "the coordinator was restarted while this job ran; submit it again"
-    for name in store.fail_unfinished(reason):
-        job = store.job(name)
+    for unfinished in store.unfinished():
+        store.set_job_state(unfinished.id, "failed", reason)
+        name, job = unfinished.id, store.job(unfinished.id)
         seconds = ((job.ended or job.created) - job.created) / 1e6
         write_outcome(config.state.dir, store, Ending(name, job.recipe, "failed", reason, seconds), None, None)
         say("job_ended", job=name, state="failed", reason="the coordinator was restarted")

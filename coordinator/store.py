@@ -14,13 +14,24 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from coordinator import tables
-from coordinator.database import explained, open_database
+from coordinator.database import explained, open_database, relax
+from coordinator.rows import (
+    FINAL_STATES,
+    TRANSITIONS,
+    Job,
+    JobEvent,
+    JobState,
+    Member,
+    MemberStatus,
+    ModelRecord,
+    RoundRecord,
+    Wish,
+)
 from privacy.errors import InputError, MisuseError
 
 __all__ = [
@@ -37,86 +48,6 @@ __all__ = [
     "member_rows",
     "serial_text",
 ]
-
-JobState = Literal["queued", "joining", "running", "paused", "done", "failed"]
-MemberStatus = Literal["active", "suspended", "revoked"]
-
-FINAL_STATES: frozenset[str] = frozenset({"done", "failed"})
-TRANSITIONS: Mapping[JobState, frozenset[str]] = {
-    "joining": frozenset({"queued"}),
-    "running": frozenset({"joining", "paused"}),
-    "paused": frozenset({"running"}),
-    "done": frozenset({"running"}),
-    "failed": frozenset({"queued", "joining", "running", "paused"}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One bank: identity is its Ed25519 public key in hex, certificate_serial the TLS certificate it may use.
-
-    log and witness are the verifier keys of its log and of its cosignatures, empty where none was enrolled.
-    """
-
-    id: str
-    identity: str
-    certificate_serial: int
-    status: MemberStatus = "active"
-    log: str = ""
-    witness: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One job; spec is the job file as parsed, created and ended are UTC microseconds (ended None while it lives)."""
-
-    id: str
-    recipe: str
-    spec: Mapping[str, Any]
-    state: JobState
-    reason: str
-    created: int
-    ended: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RoundRecord:
-    """One secure sum: number counts a job's sums from 1; position is the Ask's place; bytes is all members' upload."""
-
-    job: str
-    number: int
-    position: int
-    name: str
-    state: str
-    survivors: tuple[str, ...]
-    bytes: int
-    started: int
-    ended: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """One line of a job's history; seq grows over all jobs, t is UTC microseconds."""
-
-    seq: int
-    job: str
-    t: int
-    kind: str
-    body: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRecord:
-    """A model file: sha256 of its bytes in hex, the job it came from, its path inside the state folder.
-
-    released: UTC microseconds at which it was released, None while it is pending.
-    """
-
-    sha256: str
-    job: str
-    path: str
-    released: int | None = None
-
 
 _MEMBERS = select(tables.members, tables.member_keys.c.log, tables.member_keys.c.witness).join(
     tables.member_keys, tables.member_keys.c.member == tables.members.c.id, isouter=True
@@ -191,15 +122,19 @@ class Store:
             before = connection.execute(select(tables.members.c.status).where(same)).scalar()
             if before is None:
                 raise InputError("member-unknown", f"member {member_id} is not enrolled")
-            if before == "revoked" and status != "revoked":
-                message = f"{member_id} was revoked: its certificate never counts again; invite it anew"
-                raise InputError("member-revoked", message)
+            if before in ("revoked", "left") and status != before:
+                what = "was revoked" if before == "revoked" else "has left"
+                message = f"{member_id} {what}: its certificate never counts again; invite it anew"
+                raise InputError(f"member-{before}", message)
             connection.execute(update(tables.members).where(same).values(status=status))
 
     # jobs
 
-    def add_job(self, recipe: str, spec: Mapping[str, Any]) -> str:
-        """Queue a job and return its id, unique over every coordinator (`job-0001-5c2e9a71`)."""
+    def add_job(self, recipe: str, spec: Mapping[str, Any], not_before: int | None = None) -> str:
+        """Queue a job and return its id, unique over every coordinator (`job-0001-5c2e9a71`).
+
+        not_before: UTC microseconds before which it is not started.
+        """
         draft = secrets.token_hex(4)
         row = {
             "id": draft,
@@ -208,6 +143,7 @@ class Store:
             "state": "queued",
             "reason": "",
             "created": self._now_us(),
+            "not_before": not_before,
         }
         with self._transaction() as connection:
             number = connection.execute(insert(tables.jobs).values(row)).inserted_primary_key[0]  # type: ignore[index]
@@ -231,8 +167,10 @@ class Store:
             ]
 
     def next_queued(self) -> Job | None:
-        """Return the oldest job that waits, or None."""
-        query = select(tables.jobs).where(tables.jobs.c.state == "queued").order_by(tables.jobs.c.number).limit(1)
+        """Return the oldest job that waits and may start by now, or None; one that is held back lets others pass."""
+        jobs = tables.jobs.c
+        due = (jobs.not_before.is_(None) | (jobs.not_before <= self._now_us())) & jobs.wish.is_(None)
+        query = select(tables.jobs).where(jobs.state == "queued", due).order_by(jobs.number).limit(1)
         with self._transaction() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else _job(row)
@@ -251,18 +189,39 @@ class Store:
             if connection.execute(change).rowcount != 1:
                 raise MisuseError("job-transition", f"job {job_id} cannot move to {state} from the state it is in")
 
-    def fail_unfinished(self, reason: str) -> list[str]:
-        """Fail every job that had started and has not ended; return their ids, oldest first.
-
-        Called once when the coordinator starts: masks live in memory only, so no epoch survives a restart.
-        """
-        started = ("joining", "running", "paused")
-        query = select(tables.jobs.c.id).where(tables.jobs.c.state.in_(started)).order_by(tables.jobs.c.number)
-        change = update(tables.jobs).where(tables.jobs.c.state.in_(started))
+    def unfinished(self) -> list[Job]:
+        """Return the jobs that had started and have not ended, oldest first; at most one of them runs."""
+        started = ("joining", "approving", "running", "paused")
+        query = select(tables.jobs).where(tables.jobs.c.state.in_(started)).order_by(tables.jobs.c.number)
         with self._transaction() as connection:
-            ids = [row.id for row in connection.execute(query)]
-            connection.execute(change.values(state="failed", reason=reason, ended=self._now_us()))
-        return ids
+            return [_job(row) for row in connection.execute(query).mappings()]
+
+    def set_wish(self, job_id: str, wish: Wish) -> None:
+        """Note what an operator asks of a job; raises `InputError` if it has ended or is to be cancelled already."""
+        job = self.job(job_id)
+        if job.state in FINAL_STATES or job.wish == "cancel":
+            what = "is being cancelled" if job.state not in FINAL_STATES else f"has ended: it is {job.state}"
+            raise InputError("job-over", f"{job_id} {what}; see `creditmesh-coordinator job {job_id}`")
+        jobs = tables.jobs.c
+        open_still = (jobs.id == job_id, jobs.state.not_in(FINAL_STATES))
+        with self._transaction() as connection:
+            connection.execute(update(tables.jobs).where(*open_still).values(wish=wish or None))
+
+    def set_live(self, job_id: str, document: Mapping[str, Any]) -> None:
+        """Note where a job stands at this moment, for whoever watches; a crash may lose it."""
+        row = {"job": job_id, "body": _json(document), "t": self._now_us()}
+        with explained(), self._engine.connect() as connection:
+            relax(connection)
+            with connection.begin():
+                connection.execute(delete(tables.live))
+                connection.execute(insert(tables.live).values(row))
+
+    def live(self) -> dict[str, Any] | None:
+        """Return where the running job stands (`coordinator.live` says in which words), None while none runs."""
+        query = select(tables.live.c.body).join(tables.jobs, tables.jobs.c.id == tables.live.c.job)
+        with self._transaction() as connection:
+            body = connection.execute(query.where(tables.jobs.c.state.not_in(FINAL_STATES))).scalar()
+        return None if body is None else json.loads(body)
 
     # rounds, events, models
 
@@ -366,4 +325,6 @@ def _job(row: Mapping[Any, Any]) -> Job:
         reason=row["reason"],
         created=row["created"],
         ended=row["ended"],
+        wish=row["wish"] or "",
+        not_before=row["not_before"],
     )
