@@ -8,7 +8,6 @@ coordinator could make up would pass at a bank.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,16 +21,15 @@ from privacy.errors import PeerError, PrivacyError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.log.record import Entry
 from privacy.log.signoff import ROLES, Ballot, Proposal, Tally, count_ballots, read_ballot
+from privacy.log.signoff_entries import PURPOSE, promoted_entry, signed_entry
 from privacy.messages import Message
 from privacy.signoff_messages import Promoted, Propose, SignOff, Withdrawn
 from privacy.wire import Packet, encode_packet
 
-__all__ = ["PURPOSE", "PromotionDesk", "Promotions", "tally_of"]
+__all__ = ["PromotionDesk", "Promotions", "tally_of"]
 
-PURPOSE = "model-governance"
 FOLLOW_S = 0.5
 _REMINDED = 16
-_LONGEST_LIST = 6 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class Promotions:
             say("ballot_refused", member=envelope.sender, code=error.code, reason=error.message)
             return error.code
         if fresh:
-            self._defer(_signed(standing.proposal, ballot, message.ballot))
+            self._defer(signed_entry(standing.proposal, ballot, message.ballot))
             say("ballot_taken", member=ballot.member, job=standing.proposal.job, code=ballot.decision)
         self._wake.set()
         return ""
@@ -146,7 +144,8 @@ class Promotions:
         proposal = standing.proposal
         numbers = [event.body["number"] for event in self._desk.log.of_kinds("model.promoted")]
         if proposal.number not in numbers:
-            self._desk.log.append([_promoted(standing, tally)])
+            approving = [standing.ballots[name] for name in tally.approved]
+            self._desk.log.append([promoted_entry(proposal, tally, approving)])
         self._close(proposal, "promoted")
         for other in self._box.open():
             if other.proposal.role == proposal.role and other.proposal.number < proposal.number:
@@ -221,36 +220,3 @@ class Promotions:
 
     def _identities(self) -> dict[str, bytes]:
         return {name: bytes.fromhex(member.identity) for name, member in self._desk.members().items()}
-
-
-def _signed(proposal: Proposal, ballot: Ballot, raw: bytes) -> Entry:
-    body: dict[str, object] = {
-        "sha256": proposal.model,
-        "role": proposal.role,
-        "member": ballot.member,
-        "decision": ballot.decision,
-        "who": ballot.who,
-        "number": proposal.number,
-        "proposal_sha256": proposal.sha256(),
-        "ballot_sha256": hashlib.sha256(raw).hexdigest(),
-    }
-    return Entry("model.signed", body | ({"reason": ballot.reason} if ballot.reason else {}), PURPOSE, proposal.job)
-
-
-def _promoted(standing: Standing, tally: Tally) -> Entry:
-    proposal = standing.proposal
-    joined = b"".join(standing.ballots[name] for name in tally.approved)
-    names = list(tally.approved)
-    body: dict[str, object] = {
-        "sha256": proposal.model,
-        "role": proposal.role,
-        "number": proposal.number,
-        "rollback": proposal.rollback,
-        "proposal_sha256": proposal.sha256(),
-        "quorum": {"k": tally.quorum, "n": tally.members},
-        # A list that no event can hold is left out; the ballots themselves name everybody.
-        "approvers": names if sum(map(len, names)) + 3 * len(names) <= _LONGEST_LIST else [],
-        "ballots_sha256": hashlib.sha256(joined).hexdigest(),
-    }
-    return Entry("model.promoted", body | ({"parent": proposal.replaces} if proposal.replaces else {}), PURPOSE,
-                 proposal.job)  # fmt: skip

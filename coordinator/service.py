@@ -29,7 +29,7 @@ from coordinator.link import HubSettings
 from coordinator.log_store import LOG_ORIGIN, LogPlace, LogSettings, LogStore, load_log_key
 from coordinator.outcome import Ending, write_outcome, write_whole
 from coordinator.presence import Presence
-from coordinator.promotion import PURPOSE, PromotionDesk, Promotions
+from coordinator.promotion import PromotionDesk, Promotions
 from coordinator.receipt import ReceiptDesk
 from coordinator.refusals import Refusals
 from coordinator.registry import Registry
@@ -41,6 +41,7 @@ from coordinator.store import Member, Store
 from privacy.errors import InputError
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author
+from privacy.log.signoff_entries import PURPOSE
 
 __all__ = ["SOFTWARE", "open_log", "run"]
 

@@ -27,7 +27,16 @@ from privacy.log.note import COSIGNATURE, ED25519, VerifierKey
 from privacy.log.policy import REGULATOR
 from privacy.roster import check_member_id
 
-__all__ = ["NodeKeys", "Peers", "TlsFiles", "read_identity", "read_keys", "read_peers", "read_tls"]
+__all__ = [
+    "NodeKeys",
+    "Peers",
+    "TlsFiles",
+    "consortium_of",
+    "read_identity",
+    "read_keys",
+    "read_peers",
+    "read_tls",
+]
 
 LARGEST_KEY_FILE = 64 * 1024
 LARGEST_PEERS_FILE = 1 << 20
@@ -119,6 +128,14 @@ def read_tls(settings: TlsSettings, member: str, now: datetime) -> TlsFiles:
     if not any(uri.startswith("spiffe://") and uri.endswith(f"/member/{member}") for uri in _uris(certificate)):
         raise InputError("tls-member", f"{settings.certificate}: does not name this member ({member})")
     return files
+
+
+def consortium_of(certificate_pem: bytes, member: str) -> str:
+    """Return the name of the consortium that a member's certificate was issued for, from its SPIFFE id."""
+    for uri in _uris(x509.load_pem_x509_certificate(certificate_pem)):
+        if uri.startswith("spiffe://") and uri.endswith(f"/member/{member}"):
+            return uri.removeprefix("spiffe://").removesuffix(f"/member/{member}")
+    raise InputError("tls-member", f"the certificate does not name this member ({member})")
 
 
 def read_peers(path: Path) -> Peers:

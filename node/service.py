@@ -27,7 +27,7 @@ from node.disk_space import DiskRule
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
 from node.journal_line import say
-from node.keys_file import NodeKeys, read_keys
+from node.keys_file import NodeKeys, consortium_of, read_keys
 from node.ledger_store import LedgerStore
 from node.link import LinkSettings
 from node.minutes import Minutes, MinutesLog
@@ -38,6 +38,8 @@ from node.record_store import RecordStore, StoreSettings, load_log_key
 from node.result import write_result
 from node.seat import Pins, Precautions, Seat
 from node.session import Bank, Session
+from node.signing import Signing
+from node.signoff_rules import Signer
 from node.usage import allow_exclusion, load_usage
 from node.witness_store import WitnessStore, load_witness_key
 from privacy.envelope import COORDINATOR
@@ -95,7 +97,7 @@ async def _work(config: NodeConfig, keys: NodeKeys, stores: tuple[RecordStore, W
         say("disconnected", reason=reason)
 
     def on_message(raw: bytes) -> None:
-        if not cosigning.take(raw):
+        if not cosigning.take(raw) and not signing.take(raw):
             inbox.put_nowait(raw)
 
     events = LinkEvents(on_message, on_up, on_down)
@@ -110,10 +112,13 @@ async def _work(config: NodeConfig, keys: NodeKeys, stores: tuple[RecordStore, W
         policy=network_policy(peers.logs[member], member, peers.witnesses),
     )
     cosigning = Cosigning(cosigner, gate, store, witness, config.state.dir)
+    consortium = consortium_of(keys.tls.certificate_pem, member)
+    signer = Signer(member, consortium, peers.coordinator, peers.members, config.permit.sign_off)
+    signing = Signing(signer, keys.identity, gate, store, config.state.dir)
     loop = asyncio.get_running_loop()
     commands = partial(take_notes, config.state.dir, store.append)
     bank = _bank(config, keys, store, lambda: loop.call_soon_threadsafe(cosigning.settle))
-    running = (gate.run(), cosigning.run(), _every(_COMMANDS_S, commands))
+    running = (gate.run(), cosigning.run(), signing.run(cosigning.confirmed.wait), _every(_COMMANDS_S, commands))
     return await _until_stopped(running, Session(bank, gate), cosigning, inbox)
 
 

@@ -48,7 +48,8 @@ RULES = ("majority", "two-thirds", "all")
 PROPOSAL_LIMIT_BYTES = 64 * 1024
 BALLOT_LIMIT_BYTES = 16 * 1024
 _FORMAT = "creditmesh-proposal/1"
-_MEMBER = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+# Ids of members and jobs, which become names of folders.
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _MOST_MEMBERS = 256
 _MOST_EVIDENCE = 64
 _is_sha256 = is_hex(32)
@@ -108,13 +109,14 @@ class Proposal:
             and all(map(_is_code, texts))
             and all(type(value) is int and 0 < value < INTEGER_LIMIT for value in numbers)
             and self.role in ROLES
+            and _ID.fullmatch(self.job)
             and (self.replaces == "" or _is_sha256(self.replaces))
             and type(self.rollback) is bool
             and len(self.evidence) <= _MOST_EVIDENCE
         )
         if not fine:
             raise VerificationError("proposal-malformed", "a proposal holds a value of the wrong form")
-        if not 0 < len(self.members) <= _MOST_MEMBERS or not all(map(_MEMBER.fullmatch, self.members)):
+        if not 0 < len(self.members) <= _MOST_MEMBERS or not all(map(_ID.fullmatch, self.members)):
             raise VerificationError("proposal-members", "a proposal names no members, too many, or one with a bad name")
         if list(self.members) != sorted(set(self.members)):
             raise VerificationError("proposal-members", "a proposal names a member twice or out of order")
@@ -164,7 +166,7 @@ class Ballot:
         """Refuse a ballot that is not well formed; raises `VerificationError`."""
         fine = (
             isinstance(self.member, str)
-            and _MEMBER.fullmatch(self.member)
+            and _ID.fullmatch(self.member)
             and self.decision in DECISIONS
             and self.reason in (REASONS if self.decision == "reject" else ("",))
             and _is_code(self.who)
