@@ -32,6 +32,7 @@ from privacy.wire import Packet, decode_packet, decode_signed, encode_packet
 __all__ = ["Cosigner", "Cosigning", "Exit", "refuse_behind"]
 
 TICK_S = 0.25
+SHOW_S = 0.05
 KINDS = ("add-checkpoint", "cosigned")
 _LARGEST_MESSAGE = 256 * 1024
 _MOST_WAITING = 1024
@@ -181,6 +182,8 @@ class Cosigning:
             self._answered.clear()
             await self._ask(COORDINATOR)
             await self._answered.wait()
+            # What leaves within a moment is shown together: a request costs both ends as much as a message of a sum.
+            await asyncio.sleep(SHOW_S)
 
     async def _answer(self) -> None:
         while True:

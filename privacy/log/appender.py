@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.instant import Instant
 from privacy.log.journal import Batch, Database, Journal, write_batch
-from privacy.log.record import Entry, check_entry
+from privacy.log.record import Draft, Entry, draft_event
 
 __all__ = ["Appender", "Surroundings"]
 
@@ -39,7 +39,7 @@ class Surroundings:
 
 @dataclass(slots=True)
 class _Work:
-    entries: tuple[Entry, ...]
+    drafts: tuple[Draft, ...]
     indices: tuple[int, ...] = ()
     error: BaseException | None = None
     done: bool = False
@@ -49,7 +49,7 @@ class _Work:
 class _Waiting:
     since_us: int | None = None
     work: list[_Work] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
     receipts: list[tuple[str, bytes]] = field(default_factory=list)
     cosignatures: list[tuple[int, str]] = field(default_factory=list)
 
@@ -86,9 +86,7 @@ class Appender:
             MisuseError: `event-invalid` before anything is queued.
             Exception: whatever the database raised; then none of the entries is in the log.
         """
-        for entry in entries:
-            check_entry(self._journal.author, entry)
-        work = _Work(tuple(entries))
+        work = _Work(tuple(draft_event(self._journal.author, entry) for entry in entries))
         with self._queue_lock:
             self._waiting.work.append(work)
         with self._commit_lock:
@@ -108,14 +106,13 @@ class Appender:
 
         A crash before it loses them.
         """
-        for entry in entries:
-            check_entry(self._journal.author, entry)
-        if not (entries or receipts or cosignatures):
+        drafts = [draft_event(self._journal.author, entry) for entry in entries]
+        if not (drafts or receipts or cosignatures):
             return
         with self._queue_lock:
             if self._waiting.since_us is None:
                 self._waiting.since_us = self._surroundings.clock().mono_us
-            self._waiting.entries.extend(entries)
+            self._waiting.drafts.extend(drafts)
             self._waiting.receipts.extend(receipts)
             self._waiting.cosignatures.extend(cosignatures)
 
@@ -134,15 +131,15 @@ class Appender:
         except BaseException as error:  # it belongs to every caller of the group, who raises it
             self._give_back(taken, error)
             return
-        place = len(taken.entries)
+        place = len(taken.drafts)
         for work in taken.work:
-            work.indices = batch.indices[place : place + len(work.entries)]
+            work.indices = batch.indices[place : place + len(work.drafts)]
             work.done = True
-            place += len(work.entries)
+            place += len(work.drafts)
 
     def _write(self, taken: _Waiting) -> Batch:
-        entries = [*taken.entries, *(entry for work in taken.work for entry in work.entries)]
-        batch = self._journal.prepare(entries, self._surroundings.clock(), self._surroundings.random_bytes)
+        drafts = [*taken.drafts, *(draft for work in taken.work for draft in work.drafts)]
+        batch = self._journal.prepare(drafts, self._surroundings.clock(), self._surroundings.random_bytes)
         self._database.execute("BEGIN IMMEDIATE")
         try:
             write_batch(self._database, batch, taken.receipts, taken.cosignatures)
@@ -159,9 +156,10 @@ class Appender:
     def _give_back(self, taken: _Waiting, error: BaseException) -> None:
         with self._queue_lock:
             # What was deferred keeps waiting; the failure itself is recorded as soon as an append succeeds again.
-            alarm = [] if _DISK_ALARM in taken.entries else [_DISK_ALARM]
+            alarm = draft_event(self._journal.author, _DISK_ALARM)
+            alarms = [] if alarm in taken.drafts else [alarm]
             self._waiting.since_us = taken.since_us or self._surroundings.clock().mono_us
-            self._waiting.entries[:0] = [*taken.entries, *alarm]
+            self._waiting.drafts[:0] = [*taken.drafts, *alarms]
             self._waiting.receipts[:0] = taken.receipts
             self._waiting.cosignatures[:0] = taken.cosignatures
         for work in taken.work:

@@ -21,7 +21,7 @@ from privacy.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoin
 from privacy.log.cosignature import read_line
 from privacy.log.instant import Instant
 from privacy.log.note import NoteSigner
-from privacy.log.record import SALT_BYTES, Author, Entry, Event, build_event, decode_event
+from privacy.log.record import SALT_BYTES, Author, Draft, Entry, Event, decode_event, draft_event
 from privacy.log.tree import CompactTree, ReadHash, leaf_hash, node_position, restore
 
 __all__ = [
@@ -163,19 +163,19 @@ class Journal:
         """Return the head of the tree as it is now."""
         return Checkpoint(self.author.origin, self._tree.size, self._tree.root())
 
-    def prepare(self, entries: Sequence[Entry], instant: Instant, random_bytes: Callable[[int], bytes]) -> Batch:
+    def prepare(self, drafts: Sequence[Draft], instant: Instant, random_bytes: Callable[[int], bytes]) -> Batch:
         """Build the next events, hashes and checkpoint without changing the journal.
 
         When wall clock and monotonic clock moved apart by more than a second since the last append, an
-        `alarm.raised` of class `clock.step` goes before the entries.
+        `alarm.raised` of class `clock.step` goes before the others.
         """
-        alarms = self._clock_alarm(instant)
+        alarms = [draft_event(self.author, alarm) for alarm in self._clock_alarm(instant)]
         tree = self._tree
         events: list[tuple[int, bytes]] = []
         hashes: list[tuple[int, bytes]] = []
-        for entry in (*alarms, *entries):
+        for draft in (*alarms, *drafts):
             seq = tree.size
-            event = build_event(self.author, entry, seq, instant, random_bytes(SALT_BYTES))
+            event = draft.place(seq, instant, random_bytes(SALT_BYTES))
             tree, completed = tree.append(leaf_hash(event))
             events.append((seq, event))
             hashes.extend((node_position(level, seq >> level), value) for level, value in enumerate(completed))

@@ -15,20 +15,21 @@ from functools import lru_cache
 from typing import Any
 
 from privacy.errors import MisuseError, VerificationError
-from privacy.log.canonical import decode_object, encode
+from privacy.log.canonical import INTEGER_LIMIT, decode_object, encode
 from privacy.log.instant import Instant, format_utc, parse_utc
 from privacy.log.kinds import KINDS, Schema, fault_of, is_count, is_hex, is_text, one_of
 
 __all__ = [
     "BLOCKS",
     "EVENT_LIMIT_BYTES",
+    "LARGEST_INSTANT",
     "Actor",
     "Author",
+    "Draft",
     "Entry",
     "Event",
-    "build_event",
-    "check_entry",
     "decode_event",
+    "draft_event",
 ]
 
 EVENT_LIMIT_BYTES = 8192
@@ -38,7 +39,7 @@ BLOCKS = ("control", "cosign")
 SALT_BYTES = 16
 BOOT_BYTES = (16, 32)
 # What the envelope adds to a body: fixed keys and the longest sequence number and time that can be written.
-_LARGEST_INSTANT = Instant(253_402_300_799_999_999, 2**53 - 1)
+LARGEST_INSTANT = Instant(253_402_300_799_999_999, 2**53 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,10 @@ _ENVELOPE: Schema = {
     "detail_c?": is_hex(32),
     "body": lambda value: isinstance(value, dict),
 }
+_AUTHOR: Schema = {key: _ENVELOPE[key] for key in ("log", "boot", "clk", "actor", "basis")}
+_SUBJECT: Schema = {key: _ENVELOPE[key] for key in ("purpose", "job?", "detail_c?")}
+# In canonical order `body` stands behind the first two, and `detail_c`, `job` and `kind` between the others.
+_AROUND_BODY = (("actor", "basis"), ("boot", "clk"), ("log",))
 _CLOCK: Schema = {"src": one_of("ntp", "ptp", "none"), "err_us": is_count}
 _ACTOR: Schema = {
     "type": one_of("human", "service", "auditor"),
@@ -147,55 +152,84 @@ def _actor(kind: object, name: object, role: object, auth: object) -> Actor | No
     return None if fault else Actor(str(kind), str(name), str(role), str(auth))
 
 
-def build_event(author: Author, entry: Entry, seq: int, instant: Instant, salt: bytes) -> bytes:
-    """Return the canonical bytes of an entry at its place in the log.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that was checked and lacks nothing but its place: the canonical bytes before and after what that adds.
+
+    In canonical order a place's five fields stand at the end, with `purpose` and `round` among them.
+    """
+
+    head: bytes
+    middle: bytes
+
+    def place(self, seq: int, instant: Instant, salt: bytes) -> bytes:
+        """Return the event's canonical bytes; seq: index of the leaf, from 0; salt: 16 fresh random bytes.
+
+        Raises:
+            MisuseError: `event-invalid` for a place that no event can have, or more than 8 KiB.
+        """
+        if not (0 <= seq < INTEGER_LIMIT and 0 <= instant.mono_us < INTEGER_LIMIT and len(salt) == SALT_BYTES):
+            raise MisuseError("event-invalid", f"an event cannot stand at {seq} at {instant.mono_us} us")
+        clock = f'"mono_us":{instant.mono_us},'.encode("ascii")
+        tail = f'"salt":"{salt.hex()}","seq":{seq},"t":"{format_utc(instant.utc_us)}","v":{EVENT_VERSION}}}'
+        encoded = b"".join((self.head, clock, self.middle, tail.encode("ascii")))
+        if len(encoded) > EVENT_LIMIT_BYTES:
+            raise MisuseError("event-invalid", f"event has {len(encoded)} bytes, at most {EVENT_LIMIT_BYTES}")
+        return encoded
+
+
+def draft_event(author: Author, entry: Entry) -> Draft:
+    """Check an entry and return it as the bytes that do not depend on its place in the log.
 
     Args:
         author: what the log's events share.
         entry: kind and body.
-        seq: index of the leaf, from 0.
-        instant: both clocks.
-        salt: 16 fresh random bytes.
 
     Raises:
-        MisuseError: `event-invalid` for an unknown kind, a body outside its schema, or more than 8 KiB.
+        MisuseError: `event-invalid` for an unknown kind, a body outside its schema, or more than 8 KiB at any place.
     """
-    actor = entry.actor or author.actor
-    envelope: dict[str, object] = {
-        "v": EVENT_VERSION,
-        "log": author.origin,
-        "seq": seq,
-        "kind": entry.kind,
-        "t": format_utc(instant.utc_us),
-        "mono_us": instant.mono_us,
-        "boot": author.boot.hex(),
-        "clk": {"src": author.clock_source, "err_us": author.clock_error_us},
-        "actor": {"type": actor.type, "id": actor.id, "role": actor.role, "auth": actor.auth},
-        "purpose": entry.purpose,
-        "basis": author.basis,
-        "salt": salt.hex(),
-        "body": dict(entry.body),
-    }
-    if entry.job:
-        envelope["job"] = entry.job
-    if entry.round is not None:
-        envelope["round"] = entry.round
-    if entry.detail_c:
-        envelope["detail_c"] = entry.detail_c
-    if entry.kind not in KINDS:
-        raise MisuseError("event-invalid", f"event of unknown kind {entry.kind!r:.70}")
-    fault = fault_of(envelope, _ENVELOPE) or _fault_of_body(entry.kind, entry.body)
+    opening, clocks, closing = _author_texts(author, entry.actor or author.actor)
+    subject, purpose = _entry_texts(entry.kind, entry.purpose, entry.job, entry.detail_c)
+    fault = _fault_of_body(entry.kind, entry.body)
+    if entry.round is not None and not is_count(entry.round):
+        fault = "key 'round' has a wrong form"
     if fault:
         raise MisuseError("event-invalid", f"event {entry.kind}: {fault}")
-    encoded = encode(envelope)
-    if len(encoded) > EVENT_LIMIT_BYTES:
-        raise MisuseError("event-invalid", f"event {entry.kind} has {len(encoded)} bytes, at most {EVENT_LIMIT_BYTES}")
-    return encoded
+    number = b"" if entry.round is None else _spelt({"round": entry.round})
+    draft = Draft(b"".join((opening, encode(dict(entry.body)), clocks, subject, closing)), purpose + number)
+    draft.place(INTEGER_LIMIT - 1, LARGEST_INSTANT, bytes(SALT_BYTES))
+    return draft
 
 
-def check_entry(author: Author, entry: Entry) -> None:
-    """Raise what `build_event` would raise for this entry at any place and time."""
-    build_event(author, entry, 2**53 - 1, _LARGEST_INSTANT, bytes(SALT_BYTES))
+@lru_cache(maxsize=256)
+def _author_texts(author: Author, actor: Actor) -> tuple[bytes, bytes, bytes]:
+    """Return the canonical text before an event's body, after it, and at the end of its head: mostly the same."""
+    clock = {"src": author.clock_source, "err_us": author.clock_error_us}
+    who = {"type": actor.type, "id": actor.id, "role": actor.role, "auth": actor.auth}
+    envelope = {"actor": who, "basis": author.basis, "boot": author.boot.hex(), "clk": clock, "log": author.origin}
+    fault = fault_of(envelope, _AUTHOR)
+    if fault:
+        raise MisuseError("event-invalid", f"event's author: {fault}")
+    before, after, last = (_spelt({key: envelope[key] for key in keys}) for keys in _AROUND_BODY)
+    return b"{" + before + b'"body":', b"," + after, last
+
+
+@lru_cache(maxsize=1024)
+def _entry_texts(kind: str, purpose: str, job: str, detail_c: str) -> tuple[bytes, bytes]:
+    """Return the canonical text of detail, job and kind, and that of the purpose: the same in most events of a job."""
+    if kind not in KINDS:
+        raise MisuseError("event-invalid", f"event of unknown kind {kind!r:.70}")
+    subject = {"purpose": purpose} | ({"job": job} if job else {}) | ({"detail_c": detail_c} if detail_c else {})
+    fault = fault_of(subject, _SUBJECT)
+    if fault:
+        raise MisuseError("event-invalid", f"event {kind}: {fault}")
+    named = {key: value for key, value in {**subject, "kind": kind}.items() if key != "purpose"}
+    return _spelt(named), _spelt({"purpose": purpose})
+
+
+def _spelt(part: Mapping[str, object]) -> bytes:
+    """Return the canonical members of a part of an object, each with its comma."""
+    return encode(dict(part))[1:-1] + b","
 
 
 def decode_event(encoded: bytes) -> Event:

@@ -11,7 +11,7 @@ from privacy.errors import MisuseError, VerificationError
 from privacy.log.canonical import encode
 from privacy.log.instant import Instant
 from privacy.log.kinds import KINDS
-from privacy.log.record import EVENT_LIMIT_BYTES, Actor, Entry, build_event, check_entry, decode_event
+from privacy.log.record import EVENT_LIMIT_BYTES, LARGEST_INSTANT, Actor, Entry, decode_event, draft_event
 from tests.privacy.logs import author, egress, ingress, opened
 
 NOW = Instant(1_790_000_000_123_456, 42)
@@ -19,7 +19,7 @@ SALT = bytes(range(16))
 
 
 def built(entry: Entry, seq: int = 5) -> bytes:
-    return build_event(author(), entry, seq, NOW, SALT)
+    return draft_event(author(), entry).place(seq, NOW, SALT)
 
 
 def test_an_event_reads_back() -> None:
@@ -55,7 +55,8 @@ def test_the_envelope_says_everything_once() -> None:
 
 
 def test_the_salt_hides_an_event_that_could_be_guessed() -> None:
-    assert build_event(author(), opened(), 0, NOW, SALT) != build_event(author(), opened(), 0, NOW, SALT[::-1])
+    draft = draft_event(author(), opened())
+    assert draft.place(0, NOW, SALT) != draft.place(0, NOW, SALT[::-1])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_what_the_schema_does_not_know_is_not_written(entry: Entry) -> None:
     with pytest.raises(MisuseError):
         built(entry)
     with pytest.raises(MisuseError):
-        check_entry(author(), entry)
+        draft_event(author(), entry)
 
 
 def exported(files: int, filler: int = 1) -> Entry:
@@ -97,18 +98,19 @@ def exported(files: int, filler: int = 1) -> Entry:
     return Entry("audit.exported", body)
 
 
-def test_an_event_has_at_most_eight_kibibytes() -> None:
-    room = EVENT_LIMIT_BYTES - len(built(exported(26)))
-    assert len(built(exported(26, 1 + room))) == EVENT_LIMIT_BYTES
+def test_an_event_has_at_most_eight_kibibytes_at_the_longest_place_in_a_log() -> None:
+    longest = draft_event(author(), exported(26)).place(2**53 - 1, LARGEST_INSTANT, SALT)
+    room = EVENT_LIMIT_BYTES - len(longest)
+    largest = draft_event(author(), exported(26, 1 + room))
+    assert len(largest.place(2**53 - 1, LARGEST_INSTANT, SALT)) == EVENT_LIMIT_BYTES
     with pytest.raises(MisuseError, match="at most 8192"):
-        built(exported(26, 2 + room))
+        draft_event(author(), exported(26, 2 + room))
 
 
-def test_a_check_counts_the_longest_place_in_the_log() -> None:
-    room = EVENT_LIMIT_BYTES - len(built(exported(26)))
-    with pytest.raises(MisuseError):
-        check_entry(author(), exported(26, 1 + room))
-    check_entry(author(), exported(26, room - 60))
+@pytest.mark.parametrize(("seq", "salt"), [(-1, SALT), (2**53, SALT), (0, SALT[:15])])
+def test_no_event_stands_at_an_impossible_place(seq: int, salt: bytes) -> None:
+    with pytest.raises(MisuseError, match="cannot stand"):
+        draft_event(author(), opened()).place(seq, NOW, salt)
 
 
 @given(st.data())
