@@ -52,6 +52,14 @@ class CertificateStore:
             connection.execute(update(table).where(*waiting).values(state="replaced"))
             connection.execute(insert(table).values({**row, "issued": self._now_us(), "not_after": not_after}))
 
+    def add_current(self, member: str, serial: int, not_after: int) -> None:
+        """Note the first certificate of a member that was just enrolled."""
+        row = {"serial": serial_text(serial), "member": member, "state": "current"}
+        with self._transaction() as connection:
+            connection.execute(
+                insert(tables.certificates).values({**row, "issued": self._now_us(), "not_after": not_after})
+            )
+
     def promote(self, member: str, serial: int) -> bool:
         """Make a member's next certificate its current one; False if this is not its next one."""
         table, members, text = tables.certificates, tables.members, serial_text(serial)

@@ -1,6 +1,10 @@
 """The command `creditmesh-coordinator`: parse, run, and turn every error into one line and an exit code.
 
-    creditmesh-coordinator init DIR --name NAME [--listen HOST:PORT] [--host NAME ...]
+    creditmesh-coordinator init DIR --name NAME [--listen HOST:PORT] [--host NAME ...] [--enrolment HOST:PORT]
+    creditmesh-coordinator invite BANK [--ttl 72h | --cancel] [--json]
+    creditmesh-coordinator approve BANK --fingerprint "..." [--json]
+    creditmesh-coordinator enrolments [--json]
+    creditmesh-coordinator revoke BANK
     creditmesh-coordinator enrol MEMBER --identity HEX --log VKEY --witness VKEY --tls-key FILE --out FILE --config FILE
     creditmesh-coordinator suspend|readmit MEMBER --config coordinator.toml
     creditmesh-coordinator run --config coordinator.toml
@@ -26,6 +30,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from coordinator.cli_models import add_model_commands
+from coordinator.enrolment_commands import add_enrolment_commands
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _init(options: argparse.Namespace) -> int:
     from coordinator import commands
 
-    return commands.found(options.folder, options.name, options.listen, tuple(options.host))
+    return commands.found(options.folder, options.name, options.listen, tuple(options.host), options.enrolment)
 
 
 def _enrol(options: argparse.Namespace) -> int:
@@ -154,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--name", required=True, help="the consortium's name: a-z, 0-9, _ and -")
     init.add_argument("--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="default: %(default)s")
     init.add_argument("--host", action="append", default=[], help="a name or address that members dial")
+    init.add_argument("--enrolment", default="", metavar="HOST:PORT", help="where banks join; default: the next port")
     init.set_defaults(run=_init)
     enrol = kinds.add_parser("enrol", help="issue a member's certificate and write the member down")
     enrol.add_argument("member", metavar="MEMBER")
@@ -179,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     members = kinds.add_parser("members", help="list members")
     members.set_defaults(run=_members)
     add_model_commands(kinds)
+    add_enrolment_commands(kinds)
     export = kinds.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")

@@ -27,22 +27,48 @@ from coordinator.toml_file import read_document
 from privacy.errors import InputError
 from privacy.log.journal import POSTGRES_SCHEMA, TABLES
 
-__all__ = ["enrol", "found", "jobs", "log_tables", "members", "set_status", "spec_of", "spec_with", "submit"]
+__all__ = [
+    "enrol",
+    "found",
+    "jobs",
+    "log_tables",
+    "members",
+    "print_table",
+    "set_status",
+    "spec_of",
+    "spec_with",
+    "submit",
+]
 
 _ROLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
-def found(folder: Path, name: str, listen: str, hosts: tuple[str, ...]) -> int:
-    """Found a consortium in `folder` and print the authority's fingerprint."""
+def found(folder: Path, name: str, listen: str, hosts: tuple[str, ...], enrolment: str = "") -> int:
+    """Found a consortium in `folder`, print the authority's fingerprint and what comes next.
+
+    enrolment: where the desk listens; the port after `listen`'s if empty.
+    """
     if not config.CONSORTIUM_NAME.fullmatch(name):
         raise InputError("consortium-name", f"--name {name!r}: expected 1 to 63 of a-z, 0-9, _ and -")
     try:
         config.check_address(listen)
     except ValueError as error:
         raise InputError("listen-address", f"--listen {listen!r}: expected {error}") from None
-    founding = consortium.Founding(name, listen, ("127.0.0.1", "localhost", *hosts))
+    host, _, port = listen.rpartition(":")
+    enrolment = enrolment or f"{host}:{int(port) + 1 if port != '0' else 0}"
+    try:
+        config.check_address(enrolment)
+    except ValueError as error:
+        raise InputError("listen-address", f"--enrolment {enrolment!r}: expected {error}") from None
+    if host in ("0.0.0.0", "[::]") and not hosts:  # noqa: S104 - compared, not bound
+        raise InputError("host-missing", f"--listen {listen}: say with --host by which name or address banks dial it")
+    dialled = hosts[0] if hosts else host
+    founding = consortium.Founding(name, listen, ("127.0.0.1", "localhost", *hosts), enrolment, dialled)
     fingerprint = consortium.found(folder, founding, datetime.now(UTC))
     print(f"founded {name} in {folder}\nfingerprint of its authority: {fingerprint}")
+    print(f"banks dial {dialled}, ports {port} (work) and {enrolment.rpartition(':')[2]} (joining)\nnext:")
+    print(f"    creditmesh-coordinator run --config {folder / 'coordinator.toml'}")
+    print(f"    creditmesh-coordinator invite BANK --config {folder / 'coordinator.toml'}")
     return 0
 
 
@@ -122,7 +148,7 @@ def jobs(config_path: Path, as_json: bool) -> int:
     """Print all jobs, oldest first."""
     with _store(config.load(config_path)) as store:
         listed = [_job(store, job) for job in store.jobs()]
-    _print(listed, ("id", "recipe", "state", "rounds", "created", "ended", "released", "reason"), as_json)
+    print_table(listed, ("id", "recipe", "state", "rounds", "created", "ended", "released", "reason"), as_json)
     return 0
 
 
@@ -140,7 +166,7 @@ def members(config_path: Path, as_json: bool) -> int:
             }
             for member in store.members()
         ]
-    _print(listed, ("id", "status", "identity"), as_json)
+    print_table(listed, ("id", "status", "identity"), as_json)
     return 0
 
 
@@ -180,7 +206,8 @@ def _moment(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _print(rows: list[Mapping[str, Any]] | list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+def print_table(rows: list[Mapping[str, Any]] | list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    """Print rows as a table of these columns, or whole as JSON."""
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
-
 from coordinator import authority
+from coordinator.certificate_store import CertificateStore
 from coordinator.config import CoordinatorConfig
 from coordinator.keys_file import read_public, read_secret, write_new
 from coordinator.log_store import LOG_ORIGIN, load_log_key
@@ -49,6 +48,12 @@ url = "sqlite:///coordinator.db"
 [state]
 dir = "."
 """
+_ENROLMENT = """
+[enrolment]
+listen = "{listen}"
+endpoint = "{endpoint}"
+link = "{link}"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,14 @@ class Founding:
     """What a new consortium is called and where its coordinator answers.
 
     name: `[a-z0-9][a-z0-9_-]{0,62}`. listen: "host:port". hosts: names and addresses that members dial.
+    enrolment: "host:port" of the desk where banks join, empty for none. dialled: the host in their join codes.
     """
 
     name: str
     listen: str
     hosts: tuple[str, ...]
+    enrolment: str = ""
+    dialled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,10 @@ def found(folder: Path, founding: Founding, now: datetime) -> str:
     write_new(keys / "identity.key", secrets.token_hex(32).encode("ascii") + b"\n", 0o600)
     load_log_key(folder, LOG_ORIGIN)
     text = _CONFIG.format(name=founding.name, listen=founding.listen)
+    if founding.enrolment:
+        ports = (founding.enrolment.rpartition(":")[2], founding.listen.rpartition(":")[2])
+        endpoint, link = (f"{founding.dialled}:{port}" for port in ports)
+        text += _ENROLMENT.format(listen=founding.enrolment, endpoint=endpoint, link=link)
     write_new(config, text.encode("utf-8"), 0o644)
     return authority.fingerprint(root.certificate_pem)
 
@@ -120,8 +132,10 @@ def enrol(config: CoordinatorConfig, store: Store, bank: Enrolment, now: datetim
         raise InputError("authority-absent", "there is no [authority] key here, so no certificate can be issued")
     root = authority.Credential(read_public(config.tls.ca), read_secret(config.authority.key))
     certificate = authority.issue_member_certificate(root, bank.member, bank.tls_public_pem, now)
-    serial = x509.load_pem_x509_certificate(certificate).serial_number
-    store.add_member(Member(bank.member, bank.identity, serial, log=bank.log, witness=bank.witness))
+    issued = authority.read_member_certificate(certificate)
+    store.add_member(Member(bank.member, bank.identity, issued.serial, log=bank.log, witness=bank.witness))
+    not_after = int(issued.not_after.timestamp()) * 1_000_000
+    CertificateStore(store.engine).add_current(bank.member, issued.serial, not_after)
     return certificate
 
 
