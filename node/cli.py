@@ -5,6 +5,7 @@
     creditmesh-node keys  --member ID --state DIR
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
     creditmesh-node budget --config node.toml   [--json]
+    creditmesh-node models|sign ...                                     see node.cli_models
     creditmesh-node export --config node.toml --out FILE --who NAME
     creditmesh-node index build|check|show ... (`node.index_commands`)
     creditmesh-node model MODEL --format onnx|pmml|sql --out FILE   [--golden FILE] [--head HEAD --own MODEL]
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from node.cli_models import add_model_commands
 from node.index_commands import add_index
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
@@ -184,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     budget.add_argument("--json", action="store_true", help="print the account as JSON")
     budget.set_defaults(run=_budget)
     _add_model(commands.add_parser("model", help="write a trained model for another scoring engine"))
+    add_model_commands(commands)
     export = commands.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")

@@ -1,0 +1,48 @@
+"""The commands of `creditmesh-node` about the network's models: what each takes.
+
+    creditmesh-node models --config node.toml [--json]
+    creditmesh-node sign MODEL --as champion|challenger --approve|--reject [--reason CODE] --who NAME --config node.toml
+
+It parses only; what they do and print is in `node.model_commands`, imported by the command that needs it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_model_commands"]
+
+_MODEL = "its digest, the first 8 or more digits of it, or champion or challenger"
+
+
+def add_model_commands(commands: Any) -> None:
+    """Add the commands to a parser's subcommands."""
+    models = commands.add_parser("models", help="list the network's models: figures, lineage, what there is to sign")
+    models.add_argument("--json", action="store_true", help="print JSON")
+    models.set_defaults(run=_models)
+    sign = commands.add_parser("sign", help="approve or reject a model that the coordinator proposes")
+    sign.add_argument("model", metavar="MODEL", help=_MODEL)
+    sign.add_argument("--as", dest="role", required=True, choices=["champion", "challenger"])
+    decision = sign.add_mutually_exclusive_group(required=True)
+    decision.add_argument("--approve", dest="decision", action="store_const", const="approve")
+    decision.add_argument("--reject", dest="decision", action="store_const", const="reject")
+    sign.add_argument(
+        "--reason", default="", metavar="CODE", help="why: figures, stability, fairness, documents, privacy or other"
+    )
+    sign.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever decides")
+    sign.set_defaults(run=_sign)
+    for command in (models, sign):
+        command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+
+
+def _models(options: argparse.Namespace) -> int:
+    from node import model_commands
+
+    return model_commands.models(options.config, options.json)
+
+
+def _sign(options: argparse.Namespace) -> int:
+    from node import model_commands
+
+    decision = (options.decision, options.reason, options.who)
+    return model_commands.sign(options.config, options.model, options.role, decision)
