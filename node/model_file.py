@@ -81,12 +81,12 @@ def _plain(value: Any, levels: Sequence[str]) -> float | str | None:
 
 def _head(sources: Sources, network: Model, form: str) -> tuple[bytes, list[Model]]:
     own = _model(sources.get("own"))
-    head, network_digest, own_digest = decode_head(_read(sources["head"]))
-    if (network_digest, own_digest) != (model_digest(network), model_digest(own)):
+    found = decode_head(_read(sources["head"]))
+    if (found.network, found.partner) != (model_digest(network), model_digest(own)):
         raise InputError("export-head", f"{sources['head']}: was made for other models than the two given")
     if form != "onnx":
         raise InputError("export-format", f"a head can be written as onnx, not as {form}")
-    return _onnx().onnx_head(head, network, own), [network, own]
+    return _onnx().onnx_head(found.head, network, own), [network, own]
 
 
 def _model(path: Path | None) -> Model:

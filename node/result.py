@@ -13,7 +13,7 @@ from node.seat import Seat
 from privacy.errors import InputError
 from risk.bank import bank_result
 from risk.lineage import figures_bytes
-from risk.modelfile import canonical_json, encode_head, encode_model
+from risk.modelfile import encode_head, encode_model
 
 __all__ = ["ending_notice", "write_result", "write_whole"]
 
@@ -24,7 +24,8 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     `jobs/<job>/result.json` holds this job, `figures.json` beside it the network's figures as everybody derives them,
     `result.json` the last job of each recipe. Models go to `models/`, that of a job with noise that ended early as
     `<recipe>-network-so-far.json`, with a notice in two languages why. They also lie there by digest, and the entry
-    names them: `"models": {"network", "own", "head"}`. Raises `InputError` if `result.json` is not what this wrote.
+    names them: `"models": {"network", "own", "partner", "head"}`, as `risk.bank` has them. Raises `InputError` if
+    `result.json` is not what this wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
@@ -32,12 +33,14 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
         result = bank_result(seat.book, seat.outcome)
         models = state / "models"
         models.mkdir(mode=0o700, exist_ok=True)
-        own, network = encode_model(result.own), encode_model(seat.outcome.model)
-        write_whole(models / f"{manifest.recipe}-own.json", own)
-        write_whole(models / f"{manifest.recipe}-network.json", network)
-        write_whole(models / f"{manifest.recipe}-head.json", canonical_json(result.head.to_document()))
-        head = encode_head(result.head, seat.outcome.model, result.own)
-        files = {"network": network, "own": own, "head": head}
+        files = {
+            "network": encode_model(seat.outcome.model),
+            "own": encode_model(result.own),
+            "partner": encode_model(result.partner),
+            "head": encode_head(result.head, seat.outcome.model, result.own, result.partner),
+        }
+        for name, content in files.items():
+            write_whole(models / f"{manifest.recipe}-{name}.json", content)
         entry |= result.to_report()
         entry["models"] = {name: model_store.put(state, content) for name, content in files.items()}
     elif seat.spec.private and seat.outcome is not None:

@@ -15,6 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 from risk.card import Scorecard
 from risk.coding import Coding
+from risk.curve import Curve
 from risk.dictionary import DIMENSIONS
 from risk.errors import InputError
 from risk.forest import Forest
@@ -38,14 +39,15 @@ def onnx_model(model: Model) -> bytes:
 
 
 def onnx_head(head: Head, network: Model, own: Model) -> bytes:
-    """Return the ONNX file of a bank's head over its two models, with outputs `logit` and `pd`."""
+    """Return the ONNX file of a bank's head over the two models it mixes, with outputs `logit` and calibrated `pd`."""
     graph = _Graph()
     terms = [
         graph.node("Mul", [graph.add(model, prefix)[0], graph.constant(np.array(weight))])
         for model, prefix, weight in ((network, "network_", head.network), (own, "own_", head.own))
     ]
     mixed = graph.node("Add", [graph.constant(np.array(head.intercept)), terms[0]])
-    graph.finish(graph.node("Add", [mixed, terms[1]]), None)
+    logit = graph.node("Add", [mixed, terms[1]])
+    graph.finish(logit, None, graph.curve(logit, head.curves.mixed))
     return graph.encode("head")
 
 
@@ -78,10 +80,19 @@ class _Graph:
             return self._forest(model, prefix)
         raise InputError("export-onnx", f"a model of recipe {model.recipe} cannot be written as ONNX")
 
-    def finish(self, logit: str, score: str | None) -> None:
-        """Declare the outputs."""
+    def curve(self, logit: str, curve: Curve) -> str:
+        """Add a bank's calibration and return the name of the calibrated logit."""
+        found = self.node("Mul", [logit, self.constant(np.array(curve.slope))])
+        found = self.node("Add", [found, self.constant(np.array(curve.intercept))])
+        for knot, change in curve.bends:
+            above = self.node("Relu", [self.node("Sub", [logit, self.constant(np.array(knot))])])
+            found = self.node("Add", [found, self.node("Mul", [above, self.constant(np.array(change))])])
+        return found
+
+    def finish(self, logit: str, score: str | None, calibrated: str | None = None) -> None:
+        """Declare the outputs; the PD is that of the calibrated logit where there is one."""
         self.nodes.append(helper.make_node("Identity", [logit], ["logit"]))
-        self.nodes.append(helper.make_node("Sigmoid", [logit], ["pd"]))
+        self.nodes.append(helper.make_node("Sigmoid", [calibrated or logit], ["pd"]))
         self.outputs = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1]) for name in ("logit", "pd")]
         if score is not None:
             self.nodes.append(helper.make_node("Identity", [score], ["score"]))

@@ -6,7 +6,8 @@ bytes, so its SHA-256 names it.
 
 import hashlib
 import json
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from risk.catalogue import recipe
@@ -20,6 +21,7 @@ __all__ = [
     "FORMAT",
     "HEAD_FORMAT",
     "REFERENCE_FORMAT",
+    "HeadFile",
     "canonical_json",
     "decode_head",
     "decode_model",
@@ -33,8 +35,9 @@ __all__ = [
 FORMAT = "creditmesh-model/1"
 REFERENCE_FORMAT = "creditmesh-model/2"
 """As the first, with the reference that drift is measured against."""
-HEAD_FORMAT = "creditmesh-head/1"
+HEAD_FORMAT = "creditmesh-head/2"
 MOST_BYTES = 64 * 1024 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def encode_model(model: Model) -> bytes:
@@ -82,21 +85,36 @@ def model_digest(model: Model) -> str:
     return hashlib.sha256(encode_model(model)).hexdigest()
 
 
-def encode_head(head: Head, network: Model, own: Model) -> bytes:
-    """Return the file of a bank's head, which names the two models it mixes by their digests."""
-    models = {"network": model_digest(network), "own": model_digest(own)}
+@dataclass(frozen=True, slots=True)
+class HeadFile:
+    """Hold a bank's head and the digests of the models it is for: its mix takes `network` and `partner`.
+
+    own: the bank's own model of the job's recipe, whose calibration the head has too; often the partner itself.
+    """
+
+    head: Head
+    network: str
+    own: str
+    partner: str
+
+
+def encode_head(head: Head, network: Model, own: Model, partner: Model | None = None) -> bytes:
+    """Return the file of a bank's head, which names its models by their digests; no partner: `own` is it."""
+    models = {"network": model_digest(network), "own": model_digest(own), "partner": model_digest(partner or own)}
     return canonical_json({"format": HEAD_FORMAT, "head": head.to_document(), "models": models})
 
 
-def decode_head(raw: bytes) -> tuple[Head, str, str]:
-    """Return a head and the digests of the network's and the bank's own model that it mixes."""
+def decode_head(raw: bytes) -> HeadFile:
+    """Return the head of a head file; raise `InputError` where the bytes are none."""
     document = read_json(raw, "head file")
     if sorted(document) != ["format", "head", "models"] or document["format"] != HEAD_FORMAT:
         raise InputError("head-format", f"head file: expected format {HEAD_FORMAT} with the keys format, head, models")
     models, head = document["models"], document["head"]
-    if not isinstance(head, dict) or not isinstance(models, dict) or sorted(models) != ["network", "own"]:
-        raise InputError("head-models", "head file: 'head' must be a table, 'models' must name network and own")
-    return head_from_document(head), str(models["network"]), str(models["own"])
+    if not isinstance(head, dict) or not isinstance(models, dict) or sorted(models) != ["network", "own", "partner"]:
+        raise InputError("head-models", "head file: 'head' must be a table, 'models' have network, own and partner")
+    if not all(isinstance(digest, str) and _DIGEST.fullmatch(digest) for digest in models.values()):
+        raise InputError("head-models", "head file: models are named by the 64 hex digits of their digests")
+    return HeadFile(head_from_document(head), **models)
 
 
 def canonical_json(document: Any) -> bytes:

@@ -31,9 +31,10 @@ FIGURES = tuple(f"{figure}_{model}" for figure in ("auc", "ks") for model in ("o
 
 @dataclass(frozen=True, eq=False, slots=True)
 class BankModels:
-    """Hold what one bank took home."""
+    """Hold what one bank took home; the head mixes the network's model with the partner."""
 
     own: Model
+    partner: Model
     head: Head
 
 
@@ -65,7 +66,8 @@ def judge(
         if member in models:
             own, own_market = (models[member].own.logit(rows) for rows in (holdouts[member], whole))
             own_network = network.logit(holdouts[member])
-            mixed, target = models[member].head.logit(own_network, own), holdouts[member].target
+            partner = models[member].partner.logit(holdouts[member])
+            mixed, target = models[member].head.logit(own_network, partner), holdouts[member].target
             row = BankRow(
                 member,
                 {**row.figures, **reported[member], "auc_own_market": auc(whole.target, own_market)},

@@ -21,9 +21,8 @@ from privacy.guarantee import guarantee_of
 from privacy.log.record import BLOCKS
 from risk.catalogue import recipe as recipe_of
 from risk.dictionary import Dictionary
-from risk.head import head_from_document
 from risk.model import Model
-from risk.modelfile import decode_model, read_json
+from risk.modelfile import decode_head, decode_model
 from risk.spec import JobSpec
 
 __all__ = ["count_log_events", "read_job", "read_sent"]
@@ -120,8 +119,8 @@ def _network(run: RunFolders, outcome: Mapping[str, Any]) -> Model | None:
 
 def _bank_models(node: Path, recipe: str) -> BankModels:
     models = node / "models"
-    head = read_json((models / f"{recipe}-head.json").read_bytes(), "head file")
-    return BankModels(decode_model((models / f"{recipe}-own.json").read_bytes()), head_from_document(head))
+    own, partner = (decode_model((models / f"{recipe}-{name}.json").read_bytes()) for name in ("own", "partner"))
+    return BankModels(own, partner, decode_head((models / f"{recipe}-head.json").read_bytes()).head)
 
 
 def _open_log(node: Path) -> sqlite3.Connection:

@@ -69,7 +69,7 @@ def run_in_one_process(folder: Path, seed: int = 0) -> PlainRun:
         opened=tuple(opened),
         reported={bank: result.to_report() for bank, result in results.items()},
         network=outcome.model,
-        models={bank: BankModels(result.own, result.head) for bank, result in results.items()},
+        models={bank: BankModels(result.own, result.partner, result.head) for bank, result in results.items()},
     )  # fmt: skip
     record = RunRecord(
         opened_room.name, seed, "2030-01-02 03:04 UTC", True, (job,), tuple(sent), dict.fromkeys(members, 7)

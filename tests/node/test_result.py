@@ -50,12 +50,13 @@ def test_a_job_that_is_done_leaves_figures_and_three_models(tmp_path: Path, seat
     assert entry["rows_train"] + entry["rows_test"] == 120
     assert entry["chosen"] in ("own", "network", "mixed")
     assert sorted(path.name for path in (tmp_path / "models").glob("scorecard-*")) == [
-        "scorecard-head.json", "scorecard-network.json", "scorecard-own.json",
+        "scorecard-head.json", "scorecard-network.json", "scorecard-own.json", "scorecard-partner.json",
     ]  # fmt: skip
-    assert sorted(entry["models"].values()) == model_store.names(tmp_path)
-    _, *mixed = decode_head(model_store.get(tmp_path, entry["models"]["head"]))
-    assert mixed == [entry["models"]["network"], entry["models"]["own"]]
-    for name in ("network", "own"):
+    assert sorted(set(entry["models"].values())) == model_store.names(tmp_path)
+    file = decode_head(model_store.get(tmp_path, entry["models"]["head"]))
+    assert [file.network, file.own, file.partner] == [entry["models"][name] for name in ("network", "own", "partner")]
+    assert entry["models"]["partner"] == entry["models"]["own"]
+    for name in ("network", "own", "partner", "head"):
         named = (tmp_path / "models" / f"scorecard-{name}.json").read_bytes()
         assert model_store.get(tmp_path, entry["models"][name]) == named
     figures = (tmp_path / "jobs" / "job-1" / "figures.json").read_bytes()

@@ -1,11 +1,14 @@
 """What a bank takes home: judged on held-out rows only, chosen without them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 
-from risk.bank import bank_result, out_of_fold, own_models
+from risk.bank import bank_result, out_of_fold, own_models, partner_models
 from risk.card import Scorecard
+from risk.catalogue import recipe
+from risk.forest import Forest
 from risk.job import Book
 from risk.ranking import auc, ks
 from risk.table import Table
@@ -31,8 +34,13 @@ def test_figures_are_those_of_the_held_out_rows() -> None:
         assert min(result.head.network, result.head.own) >= 0.0
         assert sorted(result.to_report()) == sorted(
             [f"{figure}_{name}" for figure in ("auc", "ks") for name in ("own", "network", "mixed")]
-            + ["rows_train", "rows_test", "chosen"]
+            + ["rows_train", "rows_test", "chosen", "calibration"]
         )
+        assert result.partner is result.own
+        brier = np.mean((result.head.curves.network.pd(network) - held.target) ** 2)
+        shown = result.to_report()["calibration"]["network"]
+        assert shown["method"] == "platt" and shown["calibrated"]["brier"] == brier
+        json.dumps(result.to_report())
 
 
 def test_held_out_labels_decide_nothing() -> None:
@@ -60,7 +68,7 @@ def test_no_row_is_scored_by_a_model_that_saw_it() -> None:
         assert isinstance(model, Scorecard)
         assert model.training["rows"] == len(books[2].rows("train")) - len(rows)
     outcome = train(spec, books)
-    first, second = out_of_fold(books[2], outcome, own)
+    first, second = out_of_fold(books[2], outcome, own, own)
     for fold, name, model in ((first, "half-a", outcome.half_b), (second, "half-b", outcome.half_a)):
         assert np.array_equal(fold.network, model.logit(books[2].table.select(books[2].rows(name))))
     assert len(first.target) + len(second.target) == len(books[2].rows("train"))
@@ -94,3 +102,33 @@ def test_a_banks_own_model_promises_no_privacy_that_it_does_not_have() -> None:
     own = own_models(books[0])
     for model in (own.full, own.half_a, own.half_b, *(model for _, model in own.folds)):
         assert isinstance(model, Scorecard) and "privacy" not in model.training
+
+
+def test_trees_are_mixed_with_the_banks_own_scorecard_on_the_same_rows() -> None:
+    parameters = recipe("trees").parse_parameters({"trees": 8, "pdo": 40})
+    spec = replace(spec_of(DICTIONARY, 4), recipe="trees", parameters=parameters)
+    books = books_of(room_tables(DICTIONARY, SIZES, 3), spec)
+    outcome = train(spec, books)
+    book = books[2]
+    result = bank_result(book, outcome)
+    assert isinstance(result.own, Forest) and isinstance(result.partner, Scorecard)
+    assert result.partner.scaling.pdo == 40
+    assert result.partner.training["rows"] == len(book.rows("train")) and result.partner.training["seed"] == spec.seed
+    held = book.table.select(book.rows("holdout"))
+    mixed = result.head.logit(outcome.model.logit(held), result.partner.logit(held))
+    assert result.auc_mixed == auc(held.target, mixed)
+    beside = partner_models(book, own_models(book))
+    assert sorted(np.concatenate([rows for rows, _ in beside.folds]).tolist()) == book.rows("train").tolist()
+
+
+def test_calibration_brings_the_networks_pds_to_a_bank_with_another_bad_rate() -> None:
+    """A bank of few defaults joins three with many: the network's PDs are too high for it until it corrects them."""
+    spec = spec_of(DICTIONARY, 4)
+    tables = room_tables(DICTIONARY, (3000, 1500, 1500, 1500), 11)
+    keep = np.ones(tables[0].rows, dtype=bool)
+    bads = np.flatnonzero(tables[0].target)
+    keep[bads[: int(0.7 * len(bads))]] = False
+    books = books_of([tables[0].select(keep), *tables[1:]], spec)
+    result = bank_result(books[0], train(spec, books))
+    raw, calibrated = (result.calibration["network"][name] for name in ("raw", "calibrated"))
+    assert calibrated["ece"] < 0.6 * raw["ece"] and calibrated["brier"] < raw["brier"]

@@ -14,6 +14,7 @@ import pytest
 from risk.bank import bank_result
 from risk.errors import InputError
 from risk.modelfile import (
+    HeadFile,
     canonical_json,
     decode_head,
     decode_model,
@@ -89,11 +90,20 @@ def test_a_broken_reference_is_refused(spoil: Callable[[dict[str, Any]], object]
 
 def test_a_head_comes_back_with_the_models_it_mixes() -> None:
     result = bank_result(BOOKS[0], OUTCOME)
-    raw = encode_head(result.head, OUTCOME.model, result.own)
-    assert decode_head(raw) == (result.head, model_digest(OUTCOME.model), model_digest(result.own))
+    raw = encode_head(result.head, OUTCOME.model, result.own, OUTCOME.half_a)
+    digests = [model_digest(model) for model in (OUTCOME.model, result.own, OUTCOME.half_a)]
+    assert decode_head(raw) == HeadFile(result.head, *digests)
+    alone = decode_head(encode_head(result.head, OUTCOME.model, result.own))
+    assert alone.partner == alone.own == digests[1]
+    document = json.loads(raw)
     for key in ("format", "head", "models"):
         with pytest.raises(InputError, match="head file"):
-            decode_head(canonical_json({**json.loads(raw), key: 1}))
+            decode_head(canonical_json({**document, key: 1}))
+    for name, value in (("own", "x"), ("own", 1), ("partner", "A" * 64), ("more", "0" * 64)):
+        with pytest.raises(InputError, match="head file"):
+            decode_head(canonical_json({**document, "models": {**document["models"], name: value}}))
+    with pytest.raises(InputError, match="creditmesh-head/2"):
+        decode_head(canonical_json({**document, "format": "creditmesh-head/1"}))
 
 
 @pytest.mark.parametrize(
