@@ -155,7 +155,7 @@ class PermitSettings(Section):
     """
 
     purposes: Names = ("credit-risk-model",)
-    recipes: Names = ("scorecard", "trees", "towers")
+    recipes: Names = ("scorecard", "trees", "towers", "validation")
     min_cohort: int = Field(default=4, ge=4, le=256)
     min_rows: int = Field(default=100, ge=1, le=2**40)
     min_bads: int = Field(default=10, ge=1, le=2**40)

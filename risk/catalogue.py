@@ -17,7 +17,7 @@ _NAMES = ("scorecard", "trees", "towers")
 
 
 def available_recipes() -> tuple[str, ...]:
-    """Return the names of the recipes that can run here, without loading them."""
+    """Return the names of the recipes that can train a model here, without loading them."""
     towers = find_spec("risk.towers") is not None and find_spec("torch") is not None
     return _NAMES if towers else _NAMES[:2]
 
@@ -35,8 +35,11 @@ def recipe(name: str) -> Recipe:
         # Imported late: its model file is decoded through this module.
         forest: Recipe = import_module("risk.trees").TreesRecipe()
         return forest
+    if name == "validation":
+        evaluation: Recipe = import_module("risk.validation").ValidationRecipe()
+        return evaluation
     if name not in available_recipes():
-        known = ", ".join(available_recipes())
+        known = ", ".join((*available_recipes(), "validation"))
         raise InputError("recipe-unknown", f"recipe '{name}' is not installed here; installed: {known}")
     found: Recipe = import_module("risk.towers").TowersRecipe()
     return found

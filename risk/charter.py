@@ -4,14 +4,14 @@ It checks no signature. Theory: members and coordinator must run the same genera
 one way from a job's charter to its `JobSpec`.
 """
 
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, Protocol
 
 from risk.catalogue import recipe
 from risk.dictionary import Dictionary
 from risk.spec import JobSpec
 
-__all__ = ["Charter", "spec_of"]
+__all__ = ["Charter", "models_named", "spec_of"]
 
 
 class Charter(Protocol):
@@ -54,12 +54,16 @@ class Charter(Protocol):
         """Return what the model file says about privacy, None in an exact job."""
 
 
-def spec_of(charter: Charter, dictionary: Dictionary) -> JobSpec:
-    """Return what the recipe is run with; a recipe or parameter that is not installed raises `InputError`."""
+def spec_of(charter: Charter, dictionary: Dictionary, model: Callable[[str], bytes] = lambda _: b"") -> JobSpec:
+    """Return what the recipe is run with; a recipe or parameter that is not installed raises `InputError`.
+
+    model: returns the model file of a digest, for a recipe that is told to look at models.
+    """
+    parameters = recipe(charter.recipe).parse_parameters(dict(charter.parameters))
     return JobSpec(
         recipe=charter.recipe,
         version=charter.recipe_version,
-        parameters=recipe(charter.recipe).parse_parameters(dict(charter.parameters)),
+        parameters=parameters,
         dictionary=dictionary,
         members=len(charter.seats),
         max_rows=charter.max_rows,
@@ -67,4 +71,12 @@ def spec_of(charter: Charter, dictionary: Dictionary) -> JobSpec:
         holdout_ppm=charter.holdout_ppm,
         multiplier=charter.multiplier,
         statement=charter.statement,
+        models={digest: model(digest) for digest in models_named(charter.recipe, parameters)},
     )
+
+
+def models_named(name: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the digests of the model files that a job looks at: those that a validation names."""
+    if name != "validation":
+        return ()
+    return tuple(str(parameters[key]) for key in ("model", "challenger") if parameters.get(key))

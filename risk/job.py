@@ -22,6 +22,7 @@ from risk.recipe import ALL_ROWS, Ask, EndedEarly
 from risk.release import Release
 from risk.sampling import sampled
 from risk.spec import JobSpec
+from risk.validation import ValidationOutcome, ValidationRecipe
 
 __all__ = ["Book", "JobOutcome", "JobSpec", "contribute", "releases", "rounds"]
 
@@ -39,8 +40,8 @@ class JobOutcome:
     metrics: NetworkMetrics | None
 
 
-def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
-    """Ask for every sum of a job, in order, and return what was learned.
+def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome | ValidationOutcome]:
+    """Ask for every sum of a job, in order, and return what was learned; a validation job learns no model.
 
     Raises `InputError` where the recipe is not installed in the job's version, or has no form with the privacy asked.
     """
@@ -52,6 +53,8 @@ def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome]:
         )
     if spec.private:
         releases(spec)
+    if isinstance(chosen, ValidationRecipe):
+        return (yield from chosen.outcome_rounds(spec))
     trained = yield from chosen.rounds(spec)
     if spec.private:
         # Noise left so little of any row in the model that it may stand for the halves' too (`private_scorecard`).

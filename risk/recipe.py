@@ -43,7 +43,8 @@ class Ask:
     recipe: name and version, such as `scorecard/1`.
     part: the federation inside the job: `full`, `half-a`, `half-b`.
     name: what is asked, such as `sketch-2` or `newton-5`; unique within a part.
-    rows: which rows count: `train`, `holdout`, `half-a`, `half-b` (`risk.split`).
+    rows: which rows count: `train`, `holdout`, `half-a`, `half-b`, `later` (`risk.split`), or `selected`: those that
+    the parameters of a validation name.
     length: entries of the vector, 1 to 2**26.
     word_bits: 32 or 64, the width of the ring the entries are added in.
     bound: largest absolute value of an entry of one member's vector (max_rows times one row's bound).
@@ -59,7 +60,7 @@ class Ask:
     recipe: str
     part: str
     name: str
-    rows: Literal["train", "holdout", "half-a", "half-b"]
+    rows: Literal["train", "holdout", "half-a", "half-b", "later", "selected"]
     length: int
     word_bits: Literal[32, 64]
     bound: int

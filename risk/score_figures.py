@@ -81,11 +81,14 @@ class ScoreCounts:
 class ScoreFigures:
     """Hold the figures of one group of rows; one is None where the rows do not support it, such as one class only.
 
-    calibration: (rows, bads, mean PD) of at most ten runs of cells, the safest first.
+    cells: how many runs of scores labels were counted in; KS is the largest gap at their edges, so at most that of the
+    rows, and None for fewer than two cells. calibration: (rows, bads, mean PD) of at most ten runs of cells, the safest
+    first.
     """
 
     rows: int
     bads: int
+    cells: int
     bad_rate: float | None
     mean_pd: float | None
     auc: float | None
@@ -99,7 +102,7 @@ class ScoreFigures:
 
     def to_document(self) -> dict[str, Any]:
         """Return the figures as plain JSON values."""
-        names = ("rows", "bads", "bad_rate", "mean_pd", "auc", "gini", "ks", "brier", "ece")
+        names = ("rows", "bads", "cells", "bad_rate", "mean_pd", "auc", "gini", "ks", "brier", "ece")
         test = self.hosmer_lemeshow
         plain = {name: getattr(self, name) for name in names}
         return plain | {
@@ -144,11 +147,12 @@ def score_figures(counts: ScoreCounts, shares: Sequence[float] = (0.1, 0.2, 0.3,
     return ScoreFigures(
         rows=rows,
         bads=bads,
+        cells=len(counts.bads),
         bad_rate=bads / rows if rows else None,
         mean_pd=float(np.sum(counts.rows * pds)) / rows if rows else None,
         auc=auc,
         gini=None if auc is None else 2.0 * auc - 1.0,
-        ks=ks_of_counts(cell_rows.tolist(), counts.bads.tolist()),
+        ks=ks_of_counts(cell_rows.tolist(), counts.bads.tolist()) if len(counts.bads) > 1 else None,
         brier=brier / rows if rows else None,
         ece=calibration_error(groups),
         hosmer_lemeshow=hosmer_lemeshow(groups),

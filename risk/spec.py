@@ -5,7 +5,7 @@ that steers them stands here, in integers and strings.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from risk.dictionary import Dictionary
@@ -25,7 +25,7 @@ class JobSpec:
     take part, 1 to 256. max_rows: most rows of one member, at most 2**24. seed: of the split, 0 to 2**31 - 1.
     holdout_ppm: share of the rows held out, in millionths, 0 to 900 000. multiplier: noise of a job with differential
     privacy, in millionths of the sensitivity (`risk.release`), 0 for an exact job. statement: what such a job's model
-    file says of it; it steers nothing.
+    file says of it; it steers nothing. models: model files by digest that the recipe was told to look at.
     """
 
     recipe: str
@@ -38,6 +38,7 @@ class JobSpec:
     holdout_ppm: int
     multiplier: int = 0
     statement: Mapping[str, str | int] | None = None
+    models: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         limits = {

@@ -15,14 +15,14 @@ one row of one part and moves nobody else's.
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from risk.errors import MisuseError
 from risk.table import Table
 
-__all__ = ["Prf", "Split", "keyed_split", "split"]
+__all__ = ["Prf", "Split", "dated", "keyed_split", "split"]
 
 Prf = Callable[[bytes], bytes]
 """A pseudo-random function under a key of the bank's: any bytes to at least 16 bytes."""
@@ -32,17 +32,20 @@ Prf = Callable[[bytes], bytes]
 class Split:
     """Hold row numbers, each array sorted int64: holdout and train are disjoint, the two halves make up train.
 
-    Rows of a borrower who already counts with another row are in no part.
+    Rows of a borrower who already counts with another row are in no part. later: rows after the last training month,
+    where there is one.
     """
 
     train: np.ndarray
     holdout: np.ndarray
     half_a: np.ndarray
     half_b: np.ndarray
+    later: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def rows(self, name: str) -> np.ndarray:
-        """Return the row numbers of `train`, `holdout`, `half-a` or `half-b`."""
-        parts = {"train": self.train, "holdout": self.holdout, "half-a": self.half_a, "half-b": self.half_b}
+        """Return the row numbers of `train`, `holdout`, `half-a`, `half-b` or `later`."""
+        parts = {"train": self.train, "holdout": self.holdout, "half-a": self.half_a, "half-b": self.half_b,
+                 "later": self.later}  # fmt: skip
         if name not in parts:
             raise MisuseError("split-rows", f"no rows are called {name!r}; there are {', '.join(parts)}")
         return parts[name]
@@ -68,6 +71,19 @@ def split(target: np.ndarray, member: str, seed: int, holdout: float) -> Split:
     half_a, half_b = (np.sort(np.concatenate(rows)) for rows in (first, second))
     train = np.sort(np.concatenate([half_a, half_b]))
     return Split(train, np.sort(np.concatenate(held)), half_a, half_b)
+
+
+def dated(parts: Split, month: np.ndarray | None, until: int) -> Split:
+    """Return the split with rows after a month in `later` alone; a row without a date is in no part.
+
+    month: (n_rows,) int32, 12 * year + month - 1, -1 for none; None where no row has a date. Which rows go depends on
+    nothing but their own month, so the other rows keep their places.
+    """
+    if month is None:
+        month = np.full(1 + max((int(rows.max()) for rows in (parts.train, parts.holdout) if len(rows)), default=0), -1)
+    early = (month >= 0) & (month <= until)
+    kept = [rows[early[rows]] for rows in (parts.train, parts.holdout, parts.half_a, parts.half_b)]
+    return Split(kept[0], kept[1], kept[2], kept[3], np.flatnonzero(month > until))
 
 
 def keyed_split(table: Table, seed: int, holdout_ppm: int, prf: Prf) -> Split:
