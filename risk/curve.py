@@ -52,6 +52,13 @@ class Curve:
             result = result + change * np.maximum(raw - knot, 0.0)
         return np.asarray(result)
 
+    def at(self, raw: float) -> float:
+        """Return the calibrated log-odds of one applicant, the same bits as `logit` gives for a column."""
+        result = self.intercept + self.slope * raw
+        for knot, change in self.bends:
+            result = result + change * max(raw - knot, 0.0)
+        return result
+
     def pd(self, raw: np.ndarray) -> np.ndarray:
         """Return the calibrated probability of bad, (n_rows,) float64."""
         return sigmoid(self.logit(raw))

@@ -19,6 +19,7 @@ from risk.alternatives import Alternative, alternatives_of, bin_of, merged
 from risk.applicant import Value
 from risk.card import CardField, Scaling, Scorecard
 from risk.coding import Coding
+from risk.curve import STRAIGHT, Curve
 from risk.dictionary import DIMENSIONS, Field
 from risk.elementary import ln, sigmoid_of
 from risk.errors import InputError
@@ -34,17 +35,21 @@ _STEP = float(1 << 30)
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Hold one applicant: score = base + the four points (in the order of `DIMENSIONS`), and the log-odds of bad."""
+    """Hold one applicant: score = base + the four points (in the order of `DIMENSIONS`), and the log-odds of bad.
+
+    curve: the bank's own calibration of these log-odds.
+    """
 
     score: int
     base: int
     points: tuple[int, int, int, int]
     logit: float
+    curve: Curve = STRAIGHT
 
     @property
     def pd(self) -> float:
-        """Return the probability of bad, 0 to 1."""
-        return sigmoid_of(self.logit)
+        """Return the calibrated probability of bad, 0 to 1."""
+        return sigmoid_of(self.curve.at(self.logit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +79,38 @@ class RowScorer(Protocol):
         ...
 
 
-def row_scorer(fields: Sequence[Field], model: Model, mix: tuple[Head, Model] | None = None) -> RowScorer:
+def row_scorer(
+    fields: Sequence[Field], model: Model, mix: tuple[Head, Model] | None = None, curve: Curve = STRAIGHT
+) -> RowScorer:
     """Prepare a model for single rows.
 
-    fields: the model fields of its dictionary. mix: a head and the bank's own model; then `model` is the network's.
-    Raises `InputError` where the model looks at a field that the dictionary does not have.
+    fields: the model fields of its dictionary. mix: a head and its partner model; then `model` is the network's, and
+    the head's own curve counts. curve: else the bank's calibration of this model (`Head.curves`). Raises `InputError`
+    where the model looks at a field that the dictionary does not have.
     """
     if mix is None and isinstance(model, Scorecard):
-        return _CardScorer(fields, model)
+        return _CardScorer(fields, model, curve)
     if mix is None:
-        return _ShareScorer(fields, ((1.0, share_part(fields, model)),), 0.0, _scaling(model))
+        return _ShareScorer(fields, _Mix(((1.0, share_part(fields, model)),), 0.0, curve), _scaling(model))
     head, own = mix
     parts = ((head.network, share_part(fields, model)), (head.own, share_part(fields, own)))
-    return _ShareScorer(fields, parts, head.intercept, _scaling(model))
+    return _ShareScorer(fields, _Mix(parts, head.intercept, head.curves.mixed), _scaling(model))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    """Weights and shares of one or two models, what is added to their log-odds, and the curve of the sum."""
+
+    parts: tuple[tuple[float, SharePart], ...]
+    shift: float
+    curve: Curve
 
 
 class _CardScorer:
     """A scorecard: points by bin, looked up."""
 
-    def __init__(self, fields: Sequence[Field], card: Scorecard) -> None:
+    def __init__(self, fields: Sequence[Field], card: Scorecard, curve: Curve) -> None:
+        self._curve = curve
         places = {field.name: place for place, field in enumerate(fields)}
         self._base, self._intercept = card.base_points, card.intercept << 10
         self._rows = [_CardRow(places, fields, item) for item in card.fields]
@@ -107,7 +125,8 @@ class _CardScorer:
             points[row.dimension] += row.points[place]
             steps -= row.steps[place]
         one, two, three, four = points
-        return Scored(self._base + one + two + three + four, self._base, (one, two, three, four), steps / _STEP)
+        total = self._base + one + two + three + four
+        return Scored(total, self._base, (one, two, three, four), steps / _STEP, self._curve)
 
     def best(self, values: Sequence[Value]) -> list[Gain]:
         """Return the largest gain of every field that has one above 0, in the order of the dictionary."""
@@ -147,10 +166,9 @@ class _CardRow:
 class _ShareScorer:
     """Any sum of parts whose log-odds are shared out among the four dimensions."""
 
-    def __init__(
-        self, fields: Sequence[Field], parts: tuple[tuple[float, SharePart], ...], shift: float, scaling: Scaling
-    ) -> None:
-        self._parts, self._shift, self._factor = parts, shift, scaling.factor
+    def __init__(self, fields: Sequence[Field], mix: _Mix, scaling: Scaling) -> None:
+        parts, shift = mix.parts, mix.shift
+        self._parts, self._shift, self._curve, self._factor = parts, shift, mix.curve, scaling.factor
         self._single = len(parts) == 1
         intercept = shift + sum(weight * (part.intercept / _STEP) for weight, part in parts)
         if self._single and parts[0][1].offset is not None:
@@ -178,7 +196,8 @@ class _ShareScorer:
         logit = self._logit(shares)
         mixed = [sum(weight * share[number] for weight, _, share in shares) for number in range(4)]
         one, two, three, four = (round(share * (-self._factor / _STEP)) for share in mixed)
-        return Scored(self._base + one + two + three + four, self._base, (one, two, three, four), logit)
+        total = self._base + one + two + three + four
+        return Scored(total, self._base, (one, two, three, four), logit, self._curve)
 
     def best(self, values: Sequence[Value]) -> list[Gain]:
         """Return the largest gain of every field that has one above 0, in the order of the dictionary."""

@@ -7,8 +7,10 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
+from risk.curve import STRAIGHT, Curve
 from risk.elementary import sigmoid
 from risk.errors import InputError
+from risk.head import Curves
 from risk.row_scorer import RowScorer, row_scorer
 from tests.risk.scorers import DICTIONARY, HEAD, golden, models, rows_of
 
@@ -46,6 +48,22 @@ def test_a_mixed_row_has_the_heads_log_odds(kind: str) -> None:
         found = scorers()[kind].score(values)
         assert found.logit == logit[at] and found.pd == sigmoid(logit)[at]
         assert abs(found.score - (600 - factor * (math.log(30) + found.logit))) <= 2.5
+
+
+def test_the_banks_own_calibration_moves_the_pd_and_nothing_else() -> None:
+    """One row gives the bits of the batch, for a curve of many bends; the score and its points stay."""
+    table = golden()
+    bent = Curve("isotonic", 0.2, 1.0, ((-2.0, 0.5), (-1.25, -0.7), (0.5, 0.2)))
+    head = replace(HEAD, curves=Curves(mixed=bent, network=bent))
+    alone = row_scorer(FIELDS, models()["trees"], curve=bent)
+    mixed = row_scorer(FIELDS, models()["trees"], (head, models()["own"]))
+    network, own = (models()[name].logit(table) for name in ("trees", "own"))
+    expected = {"alone": bent.pd(network), "mixed": head.pd(network, own)}
+    assert np.abs(expected["alone"] - sigmoid(network)).max() > 0.02
+    for at, values in enumerate(rows_of(table)):
+        for name, scorer in (("alone", alone), ("mixed", mixed)):
+            assert scorer.score(values).pd == expected[name][at]
+        assert replace(alone.score(values), curve=STRAIGHT) == scorers()["trees"].score(values)
 
 
 @pytest.mark.parametrize("kind", ALL)
