@@ -15,8 +15,10 @@ from typing import Any
 
 from risk.applicant import Reading, RecordReader, Value
 from risk.checks import Findings, checks, outcome
+from risk.curve import STRAIGHT, Curve
 from risk.decision_document import Parts, parts_document
 from risk.dictionary import Dictionary
+from risk.elementary import sigmoid_of
 from risk.evidence import EvidenceReader, SourceNote
 from risk.lending_policy import LendingPolicy, check_policy
 from risk.limit import Amounts, credit_limit
@@ -36,13 +38,25 @@ DOCUMENT_VERSION = 1
 class Installed:
     """A model ready to score rows: how it is named in answers, and the scorer.
 
-    kind: `network`, `own` or `mixed`. sha256: of the model file, or of the head's for a mixed one.
+    kind: `network`, `own` or `mixed`. sha256: of the model file, or of the head's for a mixed one. curve: the bank's
+    own calibration: the score in points comes from the model's log-odds, PD and grade from the calibrated ones.
     """
 
     kind: str
     recipe: str
     sha256: str
     scorer: RowScorer
+    curve: Curve = STRAIGHT
+
+    def calibrated(self, logit: float) -> float:
+        """Return calibrated log-odds, with the same operations as `Curve.logit` of an array of this one number."""
+        curve = self.curve
+        if curve is STRAIGHT:
+            return logit
+        result = curve.intercept + curve.slope * logit
+        for knot, change in curve.bends:
+            result = result + change * max(logit - knot, 0.0)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +80,14 @@ class Application:
 class Decision:
     """Hold a decision: the document that answers, and the figures that are logged and monitored.
 
-    grade: place in the master scale after soft information, 0 the best. challenger: its score, never part of the
-    document. segments: values of the dictionary's segment fields.
+    pd: calibrated. grade: place in the master scale after soft information, 0 the best. challenger: its score, never
+    part of the document. segments: values of the dictionary's segment fields.
     """
 
     document: dict[str, Any]
     outcome: str
     scored: Scored
+    pd: float
     grade: int
     codes: tuple[str, ...]
     challenger: Scored | None
@@ -138,18 +153,20 @@ def decide(desk: Desk, application: Application, name: str, decided: str, today:
     reading, notes = desk.read(application, today)
     values = reading.values
     scored = scorer.score(values)
-    own_grade = desk.grade(scored.logit)
+    logit = desk.champion.calibrated(scored.logit)
+    chance, own_grade = sigmoid_of(logit), desk.grade(logit)
     soft = soft_effect(policy, application.soft or {})
     grade = min(max(own_grade - soft.grades, 0), len(desk.grade_cuts))
     revenue = None if desk.revenue is None else values[desk.revenue]
     limit = credit_limit(policy.limit, Amounts(revenue, application.monthly_inflow, application.other_exposure), grade)
-    price = yearly_rate(policy.price, scored.pd, grade)
+    price = yearly_rate(policy.price, chance, grade)
     missing = sum(1 for place in scorer.used if values[place] is None) / max(len(scorer.used), 1)
     found = checks(policy, Findings(scored.score, missing, soft, limit, price, application.screening or {}))
     why, best = reasons(desk.phrases, scorer, values)
     lacking = policy.cutoff.approve + policy.cutoff.near - scored.score
     parts = Parts(
         scored=scored,
+        pd=chance,
         grade=policy.grades.names[grade],
         model_grade=policy.grades.names[own_grade],
         soft=soft,
@@ -173,7 +190,7 @@ def decide(desk: Desk, application: Application, name: str, decided: str, today:
     }
     challenger = None if desk.challenger is None else desk.challenger.scorer.score(values)
     codes = tuple(each.code for each in why)
-    return Decision(document, ended, scored, grade, codes, challenger, _segments(desk, values))
+    return Decision(document, ended, scored, chance, grade, codes, challenger, _segments(desk, values))
 
 
 def _segments(desk: Desk, values: Sequence[Value]) -> dict[str, str]:

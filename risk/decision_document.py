@@ -25,6 +25,7 @@ class Parts:
     """Hold what was found about one applicant; portrait: None where the bank has no reference."""
 
     scored: Scored
+    pd: float
     grade: str
     model_grade: str
     soft: SoftEffect
@@ -42,7 +43,7 @@ def parts_document(policy: LendingPolicy, parts: Parts, requested: int | None) -
     operating, credit, behaviour, scenario = scored.points
     return {
         "score": scored.score,
-        "pd_12m": scored.pd,
+        "pd_12m": parts.pd,
         "grade": parts.grade,
         "model_grade": parts.model_grade,
         "dimensions": {
