@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from node import model_store
 from node.archive import Archive, KeptJob
 from node.config import NodeConfig
 from node.dataset import dataset_digest, read_dictionary
@@ -24,7 +25,7 @@ from node.source import read_table
 from privacy import messages as say
 from privacy.digest import sha256
 from privacy.envelope import Envelope, open_envelope
-from privacy.errors import InputError, PeerError
+from privacy.errors import InputError, PeerError, VerificationError
 from privacy.keys import expand, same_bytes
 from privacy.log.record import Event
 from privacy.noise import skellam
@@ -48,7 +49,8 @@ class Present:
     """What the bank has today.
 
     rows: reads the dictionary and the table. dataset, code_sha256: 64 hex digits, the first empty if there is no table.
-    commit_key, split_key: 32 secret bytes each, None if they are lost or were never made.
+    commit_key, split_key: 32 secret bytes each, None if they are lost or were never made. model: returns the model file
+    of a digest.
     """
 
     member: str
@@ -57,6 +59,7 @@ class Present:
     code_sha256: str
     commit_key: bytes | None
     split_key: bytes | None = None
+    model: Callable[[str], bytes] = lambda _: b""
 
     def __repr__(self) -> str:
         return f"Present(member={self.member!r}, ...)"
@@ -113,13 +116,14 @@ def replay_round(config: NodeConfig, job: str, number: int) -> Report:
     kept = Archive(state, "").read(job)
     events = _uploads(state, job, number)
     dictionary, table = read_dictionary(config.source.schema_file), config.source.table
-    keys = [state / "commit.key", state / "split.key"]
     present = Present(
         config.member.id,
         lambda: (dictionary, read_table(table, dictionary, config.member.id)),
         dataset_digest(table, dictionary.digest()) if table.exists() else "",
         installed_digest(),
-        *(key.read_bytes() if key.exists() else None for key in keys),
+        _secret(state / "commit.key"),
+        _secret(state / "split.key"),
+        lambda sha256: model_store.get(state, sha256),
     )
     return replay_with(kept, events, number, present)
 
@@ -133,13 +137,27 @@ def replay_with(kept: KeptJob, events: Sequence[Event], number: int, present: Pr
     try:
         _check_present(kept, present)
         dictionary, table = present.rows()
-        spec = spec_of(kept.manifest, dictionary)
+        spec = spec_of(kept.manifest, dictionary, _kept_models(present))
         replay = Replay(rounds(spec), len(kept.manifest.seats))
         transcript = _feed(replay, kept, number)
         book = Book(table, spec, _splitting(present))
         return report(_compare(kept, event, (replay, transcript, book), present) for event in events)
     except _Lacking as lack:
         return report(_finding(event, "missing", str(lack)) for event in events)
+
+
+def _secret(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _kept_models(present: Present) -> Callable[[str], bytes]:
+    def model(sha256: str) -> bytes:
+        try:
+            return present.model(sha256)
+        except (InputError, VerificationError) as error:
+            raise _Lacking(error.message) from None
+
+    return model
 
 
 def _splitting(present: Present) -> Callable[[bytes], bytes]:

@@ -6,14 +6,17 @@ crash never sees half a result.
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from node import model_store
 from node.seat import Seat
 from privacy.errors import InputError
 from risk.bank import bank_result
+from risk.job import JobOutcome
 from risk.lineage import figures_bytes
 from risk.modelfile import encode_head, encode_model
+from risk.validation import ValidationOutcome, local_validation
 
 __all__ = ["ending_notice", "write_result", "write_whole"]
 
@@ -24,12 +27,19 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     `jobs/<job>/result.json` holds this job, `figures.json` beside it the network's figures as everybody derives them,
     `result.json` the last job of each recipe. Models go to `models/`, that of a job with noise that ended early as
     `<recipe>-network-so-far.json`, with a notice in two languages why. They also lie there by digest, and the entry
-    names them: `"models": {"network", "own", "partner", "head"}`, as `risk.bank` has them. Raises `InputError` if
-    `result.json` is not what this wrote.
+    names them: `"models": {"network", "own", "partner", "head"}`, as `risk.bank` has them. A validation leaves no
+    model, but the network's figures and the same of this bank's own rows. Raises `InputError` if `result.json` is not
+    what this wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
+    figures: Mapping[str, object] | None = None
     if how == "done":
+        figures = _figures(seat.outcome)
+    if how == "done" and isinstance(seat.outcome, ValidationOutcome):
+        # The network's figures, and beside them the same of this bank's own rows, which stay here.
+        entry["validation"] = {"network": figures, "own": local_validation(seat.book)}
+    elif how == "done":
         result = bank_result(seat.book, seat.outcome)
         models = state / "models"
         models.mkdir(mode=0o700, exist_ok=True)
@@ -53,11 +63,17 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
             entry["notice"] = ending_notice(seat)
     folder = state / "jobs" / manifest.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if how == "done" and seat.outcome.metrics is not None:
-        write_whole(folder / "figures.json", figures_bytes(seat.outcome.metrics.to_document()))
+    if figures is not None:
+        write_whole(folder / "figures.json", figures_bytes(figures))
     write_whole(folder / "result.json", _pretty(entry))
     latest = state / "result.json"
     write_whole(latest, _pretty({**_read(latest), manifest.recipe: entry}))
+
+
+def _figures(outcome: JobOutcome | ValidationOutcome) -> Mapping[str, object] | None:
+    if isinstance(outcome, ValidationOutcome):
+        return outcome.report
+    return outcome.metrics.to_document() if outcome.metrics else None
 
 
 def ending_notice(seat: Seat) -> dict[str, str]:

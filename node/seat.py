@@ -6,13 +6,14 @@ its cost is reserved on disk, only then are rows read, and the noise is in the p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from node.budget import Budget
-from privacy.errors import PeerError, RefusalError
+from privacy.errors import InputError as PrivacyInputError
+from privacy.errors import PeerError, RefusalError, VerificationError
 from privacy.keys import same_bytes
 from privacy.ledger import Reservation
 from privacy.manifest import Manifest
@@ -23,15 +24,16 @@ from privacy.secagg.member import Member
 from privacy.secagg.replay import Replay
 from privacy.secagg.standing import MemberRules
 from risk.book import Book
-from risk.charter import spec_of
+from risk.charter import models_named, spec_of
 from risk.dictionary import Dictionary
 from risk.errors import InputError
 from risk.job import contribute, releases, rounds
 from risk.recipe import EndedEarly
 from risk.sampling import for_upload
 from risk.table import Table
+from risk.validation_plan import plan_of
 
-__all__ = ["Pins", "Precautions", "Seat", "check_budget", "check_manifest"]
+__all__ = ["Pins", "Precautions", "Seat", "check_budget", "check_manifest", "check_models"]
 
 _KEY_BYTES = 32
 
@@ -66,13 +68,32 @@ def check_manifest(manifest: Manifest, pins: Pins) -> None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Precautions:
-    """What a bank brings to jobs with noise: its budget, and a keyed function that splits rows by what they are."""
+    """What a bank brings to jobs besides its rows.
+
+    budget, prf: for jobs with noise, its budget and a keyed function that splits rows by what they are. models: returns
+    the model file of a digest that this bank keeps, for jobs that look at models.
+    """
 
     budget: Budget
     prf: Callable[[bytes], bytes]
+    models: Callable[[str], bytes] = field(default=lambda sha256: _no_model(sha256))
 
     def __repr__(self) -> str:
         return "Precautions(...)"
+
+
+def _no_model(sha256: str) -> bytes:
+    raise RefusalError("model-unknown", f"this bank holds no model {sha256}")
+
+
+def check_models(manifest: Manifest, dictionary: Dictionary, precautions: Precautions) -> None:
+    """Raise `RefusalError` unless this bank keeps whole, and can use, every model that the job looks at."""
+    if not models_named(manifest.recipe, manifest.parameters):
+        return
+    try:
+        plan_of(spec_of(manifest, dictionary, precautions.models))
+    except (InputError, PrivacyInputError, VerificationError) as error:
+        raise RefusalError(error.code, error.message) from None
 
 
 def check_budget(budget: Budget, manifest: Manifest, dictionary: Dictionary) -> None:
@@ -100,7 +121,7 @@ class Seat:
     ) -> None:
         """rows: the consortium's dictionary and the bank's table; votes: of an earlier process in this job."""
         dictionary, table = rows
-        self.spec = spec_of(manifest, dictionary)
+        self.spec = spec_of(manifest, dictionary, precautions.models)
         self.book = Book(table, self.spec, precautions.prf)
         self.member = Member(manifest, rules, votes)
         self.replay = Replay(rounds(self.spec), len(manifest.seats))

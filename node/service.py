@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from node import model_store
 from node.access import take_notes
 from node.archive import Archive
 from node.budget import Budget, cap_of
@@ -259,7 +260,11 @@ def _precautions(config: NodeConfig, store: RecordStore, dataset: str, unit: str
         lambda: _clock().utc_us,
         unit,
     )
-    return Precautions(budget, lambda message: hmac.digest(key, message, "sha256"))
+    return Precautions(
+        budget,
+        lambda message: hmac.digest(key, message, "sha256"),
+        lambda sha256: model_store.get(config.state.dir, sha256),
+    )
 
 
 def _write(place: tuple[Path, RecordStore], written: Callable[[], object], how: str, seat: Seat) -> None:

@@ -16,7 +16,7 @@ from node.archive import Archive
 from node.journal_line import say
 from node.minutes import Minutes
 from node.permit import Permit, offer_of
-from node.seat import Pins, Precautions, Seat, check_budget, check_manifest
+from node.seat import Pins, Precautions, Seat, check_budget, check_manifest, check_models
 from node.usage import Usage, charge_upload, check_change, settle_cohort
 from privacy import messages as msg
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
@@ -277,6 +277,7 @@ class Session:
         if refusal:
             raise refusal
         check_budget(self._bank.precautions.budget, manifest, self._bank.rows[0])
+        check_models(manifest, self._bank.rows[0], self._bank.precautions)
 
     def _manifest(self, envelope: Envelope, raw: bytes) -> Manifest:
         manifest = decode_manifest(raw)
