@@ -1,7 +1,7 @@
 """The settings of one node, read from `node.toml`.
 
     [member]       id                                   this bank's name in the network
-    [coordinator]  endpoint                             "host:port"
+    [coordinator]  endpoint, enrolment?                 "host:port" of the link, and of the desk where it joined
     [tls]          ca, certificate, key                 PEM files; the key has mode 0600
     [identity]     key, peers                           Ed25519 seed (0600) and members.json
     [source]       table, schema                        the bank's CSV or Parquet file and the data dictionary
@@ -106,9 +106,10 @@ class MemberSettings(Section):
 
 
 class CoordinatorSettings(Section):
-    """`[coordinator]`: where the node dials out to."""
+    """`[coordinator]`: where the node dials out to; enrolment is the desk where it joined, which tells the time."""
 
     endpoint: Annotated[str, AfterValidator(_endpoint)]
+    enrolment: Annotated[str, AfterValidator(_endpoint)] | None = None
 
 
 class TlsSettings(Section):
@@ -167,6 +168,7 @@ class PermitSettings(Section):
     delta: Annotated[str, AfterValidator(_delta)] = "0.000001"
     period_days: int = Field(default=365, ge=1, le=36_500)
     exact_trees: bool = False
+    verified_peers_only: bool = True
     sign_off: Literal["majority", "two-thirds", "all"] = "two-thirds"
 
 

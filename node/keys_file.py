@@ -10,7 +10,7 @@ import json
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ __all__ = [
 
 LARGEST_KEY_FILE = 64 * 1024
 LARGEST_PEERS_FILE = 1 << 20
+# How a member's keys came to be pinned: by hand, as this bank's own, compared by telephone, or at first sight.
+CHECKED = ("founding", "own", "telephone", "first-use")
 _SEED = re.compile(rb"[0-9a-f]{64}\n?")
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -58,7 +60,8 @@ class Peers:
     """What this bank has pinned: 32-byte Ed25519 identities, and the keys of logs and witnesses.
 
     coordinator_log is a C2SP signed-note verifier key in text. members maps id to identity and holds this bank too;
-    logs and witnesses map the same ids to verifier keys, witnesses also `regulator` where there is one.
+    logs and witnesses map the same ids to verifier keys, witnesses also `regulator` where there is one. unverified are
+    those whose keys were taken at first sight and that nobody has compared by telephone.
     """
 
     coordinator: bytes
@@ -66,6 +69,14 @@ class Peers:
     members: Mapping[str, bytes]
     logs: Mapping[str, VerifierKey]
     witnesses: Mapping[str, VerifierKey]
+    unverified: frozenset[str] = frozenset()
+
+    def without_unverified(self) -> "Peers":
+        """Return what is left when those whose keys nobody compared do not count."""
+        members = {name: key for name, key in self.members.items() if name not in self.unverified}
+        logs = {name: key for name, key in self.logs.items() if name not in self.unverified}
+        witnesses = {name: key for name, key in self.witnesses.items() if name not in self.unverified}
+        return replace(self, members=members, logs=logs, witnesses=witnesses, unverified=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,8 @@ def read_peers(path: Path) -> Peers:
 
     `{"coordinator": {"identity": HEX, "log": VKEY}, "members": {ID: {"identity": HEX, "log": VKEY, "witness": VKEY},
     ...}, "regulator": {"witness": VKEY}}`, the last optional; an unknown or repeated key, a bad id, a key under another
-    name than its owner's and a key that two institutions share are refused.
+    name than its owner's and a key that two institutions share are refused. A member may have `checked`, one of
+    `founding`, `own`, `telephone` and `first-use`; and there may be `waiting`, what `node.pin_book` keeps beside.
     """
     raw = _read(path, LARGEST_PEERS_FILE)
     try:
@@ -168,18 +180,26 @@ def read_peers(path: Path) -> Peers:
 
 def _peers(document: Any) -> Peers:
     parts = dict(document)
-    regulator = parts.pop("regulator", None)
+    regulator, waiting = parts.pop("regulator", None), parts.pop("waiting", {})
+    if not isinstance(waiting, dict):
+        raise InputError("peers-keys", "expected an object under waiting")
     coordinator, listed = _exactly(parts, "coordinator", "members")
     identity, log = _exactly(coordinator, "identity", "log")
-    members, logs, witnesses = {}, {}, {}
+    members, logs, witnesses, unverified = {}, {}, {}, set()
     for member, entry in listed.items():
-        pinned, member_log, witness = _exactly(entry, "identity", "log", "witness")
+        keys = dict(entry)
+        checked = keys.pop("checked", "founding")
+        if checked not in CHECKED:
+            raise InputError("peers-keys", f"expected checked to be one of {', '.join(CHECKED)}")
+        if checked == "first-use":
+            unverified.add(member)
+        pinned, member_log, witness = _exactly(keys, "identity", "log", "witness")
         members[check_member_id(member)] = _key(pinned)
         logs[member] = _verifier_key(member_log, ED25519, f"{member}/privacy-log")
         witnesses[member] = _verifier_key(witness, COSIGNATURE, f"{member}/witness")
     if regulator is not None:
         witnesses[REGULATOR] = _verifier_key(_exactly(regulator, "witness")[0], COSIGNATURE)
-    return Peers(_key(identity), _verifier_key(log, ED25519).encode(), members, logs, witnesses)
+    return Peers(_key(identity), _verifier_key(log, ED25519).encode(), members, logs, witnesses, frozenset(unverified))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
