@@ -20,6 +20,7 @@ from coordinator.journal_line import say
 from coordinator.outcome import Ending, write_outcome
 from coordinator.postbook import Postbook
 from coordinator.presence import Presence
+from coordinator.registry import Registry
 from coordinator.session import Desk, JobSession, RoundNote
 from coordinator.spool import DiskSpool
 from coordinator.store import Job, JobState, Member, RoundRecord, Store
@@ -111,7 +112,7 @@ class Clerk:
         postbook = Postbook(offered, office.defer)
         manifest = await self._enlist(offered, postbook)
         postbook.seated(manifest)
-        spec = spec_of(manifest, dictionary)
+        spec = spec_of(manifest, dictionary, Registry(office.config.state.dir / "models").get)
         replay = await asyncio.to_thread(Replay, rounds(spec), len(manifest.seats))
         new_spool = partial(DiskSpool, office.config.state.dir)
         desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool,

@@ -16,6 +16,7 @@ from coordinator.registry import Registry
 from coordinator.session import JobSession
 from coordinator.store import ModelRecord, Store
 from risk.modelfile import encode_model
+from risk.validation import ValidationOutcome
 
 __all__ = ["Ending", "write_outcome", "write_whole"]
 
@@ -35,8 +36,8 @@ class Ending:
 def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession | None, learned: Any) -> None:
     """Write `jobs/<job>/outcome.json` and the `manifest.json` beside it; a job that is done gets its model registered.
 
-    learned: the recipe's `JobOutcome`, or None if the job failed. What a job with noise had learned when it ended early
-    is kept in the registry too, and stays unreleased.
+    learned: the recipe's `JobOutcome`, the report of a validation, which leaves no model, or None if the job failed.
+    What a job with noise had learned when it ended early is kept in the registry too, and stays unreleased.
     """
     document: dict[str, Any] = {**asdict(ending), "members": [], "model_sha256": None, "metrics": None,
                                 "released": False}  # fmt: skip
@@ -53,7 +54,9 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
             "manifest_sha256": session.manifest.sha256().hex(),
             "dp": session.manifest.dp.document() if session.manifest.dp else None,
         }
-    if learned is not None:
+    if isinstance(learned, ValidationOutcome):
+        document["validation"] = dict(learned.report)
+    elif learned is not None:
         content = encode_model(learned.model)
         registry = Registry(state / "models")
         digest = registry.put(content)
