@@ -12,8 +12,10 @@ person's word on a decision, in order.
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from privacy.errors import InputError
 
@@ -100,10 +102,20 @@ class OverrideRow:
     reason_code: str
 
 
-_NAMES = ", ".join(item.name for item in fields(Row))
-_INSERT = f"INSERT INTO decision ({_NAMES}) VALUES ({', '.join('?' * len(fields(Row)))})"
-_OVERRIDE_NAMES = ", ".join(item.name for item in fields(OverrideRow))
-_INSERT_OVERRIDE = f"INSERT INTO override ({_OVERRIDE_NAMES}) VALUES ({', '.join('?' * len(fields(OverrideRow)))})"
+# Every statement is put together from the names of this module's own columns, never from a caller's text.
+_COLUMN_NAMES = tuple(item.name for item in fields(Row))
+_NAMES = ", ".join(_COLUMN_NAMES)
+_INSERT = f"INSERT INTO decision ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMN_NAMES))})"  # noqa: S608
+_FIND = f"SELECT {_NAMES} FROM decision WHERE application_id = ?"  # noqa: S608
+_NEWEST = f"SELECT {_NAMES} FROM decision ORDER BY rowid DESC LIMIT ?"  # noqa: S608
+_OUTCOMES = "SELECT outcome, count(*) FROM decision GROUP BY outcome"
+_AFTER = "SELECT after, count(*) FROM override GROUP BY after"
+_SAID_NAMES = tuple(item.name for item in fields(OverrideRow))
+_SAID = ", ".join(_SAID_NAMES)
+_SAY = f"INSERT INTO override ({_SAID}) VALUES ({', '.join('?' * len(_SAID_NAMES))})"  # noqa: S608
+_HEAR = f"SELECT {_SAID} FROM override WHERE application_id = ? ORDER BY number"  # noqa: S608
+_row_values = attrgetter(*_COLUMN_NAMES)
+_said_values = attrgetter(*_SAID_NAMES)
 
 
 class DecisionStore:
@@ -124,42 +136,36 @@ class DecisionStore:
 
     def keep(self, rows: Sequence[Row]) -> None:
         """Write decisions in one transaction, durable on return; raise `InputError` where that fails."""
-        self._write(_INSERT, [astuple(row) for row in rows])
+        self._write(_INSERT, [_row_values(row) for row in rows])
 
     def keep_override(self, row: OverrideRow) -> None:
         """Write one override, durable on return."""
-        self._write(_INSERT_OVERRIDE, [astuple(row)])
+        self._write(_SAY, [_said_values(row)])
 
     def find(self, application_id: str) -> Row | None:
         """Return the decision on an application, None where there is none."""
-        # The names come from this module, never from a caller.
-        found = self._read(f"SELECT {_NAMES} FROM decision WHERE application_id = ?", (application_id,))  # noqa: S608
+        found = self._read(_FIND, (application_id,))
         return Row(*found[0]) if found else None
 
     def overrides(self, application_id: str) -> list[OverrideRow]:
         """Return what people said of a decision, oldest first."""
-        statement = f"SELECT {_OVERRIDE_NAMES} FROM override WHERE application_id = ? ORDER BY number"  # noqa: S608
-        return [OverrideRow(*found) for found in self._read(statement, (application_id,))]
+        return [OverrideRow(*found) for found in self._read(_HEAR, (application_id,))]
 
     def newest(self, count: int) -> list[Row]:
         """Return the newest decisions, newest first."""
-        return [Row(*found) for found in self._read(f"SELECT {_NAMES} FROM decision ORDER BY rowid DESC LIMIT ?", (count,))]  # noqa: S608  # fmt: skip
+        return [Row(*found) for found in self._read(_NEWEST, (count,))]
 
     def counts(self) -> dict[str, int]:
         """Return how many decisions had each outcome, and how many were overridden (`override:approve` and so on)."""
-        counts = {
-            str(name): int(count) for name, count in self._read("SELECT outcome, count(*) FROM decision GROUP BY 1")
-        }
-        for name, count in self._read("SELECT after, count(*) FROM override GROUP BY 1"):
-            counts[f"override:{name}"] = int(count)
-        return counts
+        counts = {str(name): int(count) for name, count in self._read(_OUTCOMES)}
+        return counts | {f"override:{name}": int(count) for name, count in self._read(_AFTER)}
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
         self._writer.close()
 
-    def _write(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+    def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -172,7 +178,7 @@ class DecisionStore:
         except sqlite3.Error as error:
             raise self._fault(error) from error
 
-    def _read(self, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def _read(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
                 return self._reader.execute(statement, parameters).fetchall()

@@ -241,6 +241,17 @@ _GOVERNANCE: Mapping[str, Schema] = {
         "reason_codes": _list_of(_code, 16),
         "explanation_sha256": _sha256,
         "review": _code,
+        "policy_sha256?": _sha256,
+        "dictionary_sha256?": _sha256,
+        "soft?": one_of("-2", "-1", "0", "+1", "+2"),
+        "challenger?": _fields({"model_sha256": _sha256, "score": is_count}),
+    },
+    "decision.overridden": {
+        "ref": _sha256,
+        "explanation_sha256": _sha256,
+        "before": _code,
+        "after": _code,
+        "reason_code": _code,
     },
     "erasure.done": {
         "request_ref": _name,
