@@ -8,6 +8,7 @@ coordinator could make up would pass at a bank.
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,6 @@ class Promotions:
     def __init__(self, box: BallotBox, desk: PromotionDesk) -> None:
         self._box = box
         self._desk = desk
-        self._attempts: dict[tuple[str, str], int] = {}
         self._told: dict[int, str] | None = None
         self._greet: set[str] = set()
         self._dirty = False
@@ -186,7 +186,8 @@ class Promotions:
             attachments = () if member in proposal.members else self._model(proposal.model)
         else:
             message = Withdrawn(bytes.fromhex(proposal.sha256()), standing.state)
-        at = Address(proposal.job, position=proposal.number)
+        # What is shown again is another message: a random epoch tells it from the one before, in both logs.
+        at = Address(proposal.job, secrets.randbits(32), proposal.number)
         envelope = sign_envelope(self._desk.identity, COORDINATOR, member, at, message)
         raw = encode_packet(Packet(envelope.raw, attachments))
         self._defer(self._sent(envelope, len(raw), member))
@@ -205,8 +206,6 @@ class Promotions:
         self._dirty = True
 
     def _sent(self, envelope: Envelope, size: int, member: str) -> Entry:
-        name = (envelope.msg_id, envelope.payload_sha256)
-        self._attempts[name] = self._attempts.get(name, 0) + 1
         body = {
             "msg_id": envelope.msg_id,
             "to": member,
@@ -214,7 +213,7 @@ class Promotions:
             "payload_kind": f"secagg.{envelope.kind}",
             "protection": "signed",
             "payload_sha256": envelope.payload_sha256,
-            "attempt": self._attempts[name],
+            "attempt": 1,
         }
         return Entry("egress.authorised", body, PURPOSE, envelope.address.job)
 

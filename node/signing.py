@@ -8,6 +8,7 @@ same bytes whenever it leaves again; `promoted.json` changes only after the log 
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -191,7 +192,8 @@ class Signing:
         return proposal, raw
 
     async def _send(self, proposal: Proposal, ballot: bytes) -> None:
-        at = Address(proposal.job, position=proposal.number)
+        # What is sent again is another message: a random epoch tells it from the one before, in both logs.
+        at = Address(proposal.job, secrets.randbits(32), proposal.number)
         envelope = sign_envelope(self._identity, self._signer.member, COORDINATOR, at, SignOff(ballot))
         await self._gate.send(
             Outgoing(
