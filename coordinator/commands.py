@@ -22,6 +22,7 @@ from coordinator import config, consortium
 from coordinator.access import leave_note
 from coordinator.job_file import JobFile, load_job
 from coordinator.keys_file import read_public, write_new
+from coordinator.registry import Registry
 from coordinator.store import Job, MemberStatus, ModelRecord, Store
 from coordinator.toml_file import read_document
 from privacy.errors import InputError
@@ -106,11 +107,22 @@ def submit(config_path: Path, job_path: Path, as_json: bool) -> int:
     settings = config.load(config_path)
     job = load_job(job_path)
     spec = spec_of(job)
+    _check_models(settings, job)
     with _store(settings) as store:
         job_id = store.add_job(job.job.recipe, spec)
     leave_note(settings.state.dir, "submit", job_id)
     print(json.dumps({"id": job_id}) if as_json else job_id)
     return 0
+
+
+def _check_models(settings: config.CoordinatorConfig, job: JobFile) -> None:
+    """Raise `InputError` for a job that looks at a model which is not in the registry."""
+    from risk.catalogue import recipe
+    from risk.charter import models_named
+
+    registry = Registry(settings.state.dir / "models")
+    for digest in models_named(job.job.recipe, recipe(job.job.recipe).parse_parameters(job.parameters)):
+        registry.get(digest)
 
 
 def log_tables(role: str) -> int:

@@ -65,6 +65,7 @@ class ConsortiumRoom:
     policy: dict[str, int] = field(default_factory=dict)
     rows: int = 1500
     unmasked: bool = False
+    recipes: tuple[str, ...] = ("scorecard",)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,7 +114,7 @@ class ConsortiumRoom:
         self.address = str(self.await_line("coordinator", "listening")["grpc"])
         self._edit(self.settings, r'grpc = ".*"', f'grpc = "{self.address}"')
         room = RoomFolder("room", self.folder / "schema.toml", self.tables, ())
-        write_node_settings(self.run, room, self.address, ["scorecard"])
+        write_node_settings(self.run, room, self.address, list(self.recipes))
         return self.address
 
     def start_node(self, name: str, *options: str) -> None:
