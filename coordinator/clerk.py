@@ -1,7 +1,8 @@
-"""Take one job from the queue to its final state.
+"""Take one job from the queue, or from where an earlier process left it, to its final state.
 
 It runs no protocol (`coordinator.session` does). Theory: whatever happens (too few members, a refusal, a loss, a fault
-of our own) the job ends `done`, or `failed` with a reason, before the next one starts.
+of our own) the job ends `done`, `cancelled`, or `failed` with a reason, before the next one starts. A process that is
+stopped or killed leaves the job as it is: what it takes to go on is in the database before anybody acts on it.
 """
 
 import asyncio
@@ -14,14 +15,18 @@ from typing import Any
 
 from coordinator.config import CoordinatorConfig
 from coordinator.counter import Counter
+from coordinator.desk import Desk, Footing, RoundNote
 from coordinator.enlist import Enlistment
+from coordinator.farewell import Farewells
 from coordinator.installed import installed_digest
 from coordinator.journal_line import say
 from coordinator.outcome import Ending, write_outcome
 from coordinator.postbook import Postbook
 from coordinator.presence import Presence
+from coordinator.progress import Kept, Progress, retraced
 from coordinator.registry import Registry
-from coordinator.session import Desk, JobSession, RoundNote
+from coordinator.rows import Wish
+from coordinator.session import CANCELLED, JobSession
 from coordinator.spool import DiskSpool
 from coordinator.store import Job, JobState, Member, RoundRecord, Store
 from privacy.envelope import Envelope
@@ -65,6 +70,8 @@ class Office:
     defer: Callable[[Sequence[Entry]], None]
     seal: Callable[[str], Awaitable[None]]
     release: Callable[[], Awaitable[None]]
+    progress: Progress
+    farewells: Farewells
 
 
 @dataclass(slots=True)
@@ -75,7 +82,11 @@ class Clerk:
     job: Job
     session: JobSession | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
-    _state: JobState = "joining"
+    enlistment: Enlistment | None = None
+    _state: JobState = "queued"
+    _cancelled: bool = False
+    _manifest_kept: Manifest | None = None
+    _began: int = 0
     _so_far: Any = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -85,42 +96,56 @@ class Clerk:
         if self.session:
             self.session.wake()
 
+    def heed(self, wish: Wish) -> None:
+        """Do what the operator wishes of this job: go on, pause between two rounds, or end it as cancelled."""
+        self._cancelled = self._cancelled or wish == "cancel"
+        if self.session:
+            self.session.heed(wish)
+        self.wake()
+
+    @property
+    def state(self) -> JobState:
+        """Return the job's state."""
+        return self._state
+
     async def run(self) -> None:
         """Run the job to its final state; only a fault of the database or the disk raises."""
-        started = self.office.now()
+        self._state, self._began = self.job.state, _now_us()
+        self.heed(self.job.wish)
         state: JobState = "failed"
         reason, learned = "", None
         try:
             learned = await self._learn()
             state = "done"
         except (PrivacyError, RiskError) as error:
+            state = "cancelled" if error.code == CANCELLED else "failed"
             reason, learned = error.message, self._so_far
         except asyncio.CancelledError:
-            await self._end("failed", "the coordinator was stopped", started, None)
+            self.office.counter.release(self.job.id)
+            say("job_left", job=self.job.id, reason="the coordinator was stopped; it goes on at the next start")
             raise
         except Exception as error:
-            await self._end("failed", f"internal error: {type(error).__name__}", started, None)
+            await self._end("failed", f"internal error: {type(error).__name__}", None)
             raise
-        await self._end(state, reason, started, learned)
+        await self._end(state, reason, learned)
 
     async def _learn(self) -> Any:
         office, job = self.office, self.job
-        await asyncio.to_thread(office.store.set_job_state, job.id, "joining")
+        kept = await asyncio.to_thread(office.progress.load, job.id)
+        if kept is not None:
+            self._manifest_kept, self._began = kept.manifest, kept.began
+            if kept.manifest.code_sha256 != installed_digest():
+                raise RefusalError("code-changed", "the software was changed while this job ran; submit it again")
         dictionary = parse_dictionary(job.spec["schema"], "the job's schema")
-        # In a thread: searching the noise that keeps a promise takes a moment.
-        offered = await asyncio.to_thread(self._manifest, dictionary, await self._members())
-        postbook = Postbook(offered, office.defer)
-        manifest = await self._enlist(offered, postbook)
-        postbook.seated(manifest)
+        if kept is None:
+            manifest, postbook = await self._join(dictionary)
+        else:
+            manifest, postbook = kept.manifest, Postbook(kept.manifest, office.defer)
         spec = spec_of(manifest, dictionary, Registry(office.config.state.dir / "models").get)
         replay = await asyncio.to_thread(Replay, rounds(spec), len(manifest.seats))
-        new_spool = partial(DiskSpool, office.config.state.dir)
-        desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool,
-                    postbook.sent)  # fmt: skip
-        self.session = JobSession(manifest, office.identity, office.presence, desk)
-        office.counter.serve(job.id, manifest.purpose, self.session.receive)
-        await asyncio.to_thread(self._note_event, "job-started", {"members": list(manifest.roster.members)})
         try:
+            await self._open(manifest, replay, postbook, kept)
+            assert self.session is not None  # `_open` made it
             await self.session.run(replay)
         except PrivacyError:
             if spec.private:
@@ -130,6 +155,43 @@ class Clerk:
         finally:
             replay.close()
         return replay.outcome
+
+    async def _open(self, manifest: Manifest, replay: Replay, postbook: Postbook, kept: Kept | None) -> None:
+        """Make the session, from the sums of an earlier process if there are any, and write that down."""
+        office = self.office
+        resumed = None
+        if kept is not None:
+            past = await asyncio.to_thread(retraced, office.progress, kept, replay)
+            resumed = (past, kept.footing)
+        new_spool = partial(DiskSpool, office.config.state.dir)
+        desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool,
+                    postbook.sent, self._keep)  # fmt: skip
+        self.session = JobSession(manifest, office.identity, office.presence, desk, resumed)
+        office.counter.serve(self.job.id, manifest.purpose, self.session.receive)
+        self.session.heed("cancel" if self._cancelled else self.job.wish)
+        if self._state in ("joining", "approving"):
+            await asyncio.to_thread(self._note_event, "job-started", {"members": list(manifest.roster.members)})
+        if kept is not None:
+            for past_round in await asyncio.to_thread(office.store.rounds, self.job.id):
+                if past_round.ended is not None:
+                    self.session.tally.count((past_round.ended - past_round.started) / 1000, len(past_round.survivors))
+            body = {"rounds": kept.sums, "epoch": kept.footing.epoch}
+            await asyncio.to_thread(self._note_event, "job-recovered", body)
+            say("job_goes_on", job=self.job.id, members=len(manifest.seats))
+
+    async def _join(self, dictionary: Dictionary) -> tuple[Manifest, Postbook]:
+        """Ask the members, and keep the manifest of those who say yes before any of them sees it."""
+        office = self.office
+        if self._state == "queued":
+            await self._move("joining")
+        # In a thread: searching the noise that keeps a promise takes a moment.
+        offered = await asyncio.to_thread(self._manifest, dictionary, await self._members())
+        postbook = Postbook(offered, office.defer)
+        manifest = await self._enlist(offered, postbook)
+        await asyncio.to_thread(office.progress.begin, manifest, self._began)
+        self._manifest_kept = manifest
+        postbook.seated(manifest)
+        return manifest, postbook
 
     async def _members(self) -> list[Member]:
         """Return the active members, waiting up to `join_wait_s` for all of them to be here."""
@@ -144,7 +206,7 @@ class Clerk:
 
     async def _enlist(self, offered: Manifest, postbook: Postbook) -> Manifest:
         office = self.office
-        enlistment = Enlistment(offered)
+        self.enlistment = enlistment = Enlistment(offered)
 
         def take(envelope: Envelope, _packet: Packet, _size: int) -> str:
             try:
@@ -196,8 +258,8 @@ class Clerk:
         promised = calibrated(releases(spec_of(manifest, dictionary)), asked["epsilon"], asked["delta"])
         return replace(manifest, privacy="dp", dp=promised)
 
-    async def _end(self, state: JobState, reason: str, started: float, learned: Any) -> None:
-        office, seconds = self.office, self.office.now() - started
+    async def _end(self, state: JobState, reason: str, learned: Any) -> None:
+        office, seconds = self.office, (_now_us() - self._began) / 1e6
         ending = Ending(self.job.id, self.job.recipe, state, reason, seconds, dict(self.left_out))
         folder: Path = office.config.state.dir
         if state == "done":
@@ -205,32 +267,43 @@ class Clerk:
         await asyncio.to_thread(write_outcome, folder, office.store, ending, self.session, learned)
         if state == "done":
             await office.release()
-        await asyncio.to_thread(office.store.set_job_state, self.job.id, state, reason)
+        seats = self._manifest_kept.roster.members if self._manifest_kept else ()
+        await asyncio.to_thread(office.progress.ended, self.job.id, seats)
+        await self._move(state, reason)
         await asyncio.to_thread(self._note_event, f"job-{state}", {"reason": reason, "seconds": round(seconds, 3)})
         if self.session:
-            self.session.end(state, reason)
+            office.farewells.sent(self.job.id, self.session.end(state, reason))
         office.counter.release(self.job.id)
         say("job_ended", job=self.job.id, state=state, reason=reason, seconds=round(seconds, 3))
 
+    async def _move(self, state: JobState, reason: str = "") -> None:
+        await asyncio.to_thread(self.office.store.set_job_state, self.job.id, state, reason)
+        self._state = state
+
+    def _keep(self, footing: Footing) -> None:
+        self.office.progress.keep(self.job.id, footing, self._began)
+
     def _note_round(self, note: RoundNote) -> None:
-        now_us = time.time_ns() // 1000
-        self.office.store.record_round(
-            RoundRecord(
-                job=self.job.id,
-                number=note.number,
-                position=note.position,
-                name=note.name,
-                state=note.state,
-                survivors=note.survivors,
-                bytes=note.upload_bytes,
-                started=now_us - int(note.elapsed_ms * 1000),
-                ended=now_us if note.state == "opened" else None,
-            )
+        assert self.session is not None  # a session notes it
+        now_us = _now_us()
+        record = RoundRecord(
+            job=self.job.id,
+            number=note.number,
+            position=note.position,
+            name=note.name,
+            state=note.state,
+            survivors=note.survivors,
+            bytes=note.upload_bytes,
+            started=now_us - int(note.elapsed_ms * 1000),
+            ended=now_us if note.past is not None else None,
         )
-        if note.state == "opened":
-            body = {"number": note.number, "name": note.name, "ms": round(note.elapsed_ms, 1), "epoch": note.epoch,
-                    "survivors": len(note.survivors)}  # fmt: skip
-            self._note_event("round-opened", body)
+        kept = (self.session.footing, self._began)
+        if note.past is None:
+            self.office.progress.closed(record, *kept)
+            return
+        body = {"number": note.number, "name": note.name, "ms": round(note.elapsed_ms, 1), "epoch": note.epoch,
+                "survivors": len(note.survivors)}  # fmt: skip
+        self.office.progress.opened(record, body, note.past, kept)
 
     def _note_event(self, kind: str, body: Mapping[str, Any]) -> None:
         state: JobState | None = _STATE_OF.get(kind)
@@ -241,6 +314,8 @@ class Clerk:
 
     async def _wait(self, ready: Callable[[], bool], until: float) -> None:
         while not ready() and self.office.now() < until:
+            if self._cancelled:
+                raise RefusalError(CANCELLED, "the operator cancelled the job")
             self._changed.clear()
             # Not `wait_for`: in Python 3.11 it loses a cancellation that comes as the event does.
             try:
@@ -248,3 +323,7 @@ class Clerk:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

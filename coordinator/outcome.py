@@ -62,6 +62,8 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
         digest = registry.put(content)
         if ending.state == "done":
             store.add_model(ModelRecord(digest, ending.job, str(registry.path(digest).relative_to(state))))
+            # A process that died between the release and the job's last state has released it already.
+            document["released"] = all(model.released is not None for model in store.models(ending.job))
         document |= {"model_sha256": digest, "metrics": learned.metrics.to_document() if learned.metrics else None}
     folder = state / "jobs" / ending.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """The coordinator's process: open store, log and hub, and run queued jobs one after the other until told to stop.
 
 It knows no protocol. Theory: one event loop holds the hub; jobs are found in the database, so that a command in
-another process can queue one. A job that was running when an earlier process died is failed at the start, with that
-reason, since masks live in memory only.
+another process can queue one, or say what it wishes of one. A job that was running when an earlier process died goes on
+first: masks live in memory only, so it does in a new epoch.
 """
 
 import asyncio
@@ -21,14 +21,17 @@ from coordinator.ballot_box import BallotBox
 from coordinator.clerk import Clerk, Office
 from coordinator.config import CoordinatorConfig
 from coordinator.counter import Counter
+from coordinator.farewell import Farewells
 from coordinator.grpc_link import GrpcHub
 from coordinator.head_store import HeadStore
 from coordinator.journal_line import say
 from coordinator.keys_file import CoordinatorKeys, read_keys
 from coordinator.link import HubSettings
+from coordinator.live import LiveWatch
 from coordinator.log_store import LOG_ORIGIN, LogPlace, LogSettings, LogStore, load_log_key
-from coordinator.outcome import Ending, write_outcome, write_whole
+from coordinator.outcome import write_whole
 from coordinator.presence import Presence
+from coordinator.progress import Progress
 from coordinator.promotion import PromotionDesk, Promotions
 from coordinator.receipt import ReceiptDesk
 from coordinator.refusals import Refusals
@@ -37,7 +40,7 @@ from coordinator.relay import Relay, RelayDesk
 from coordinator.release import Releases
 from coordinator.roll import Roll
 from coordinator.server_certificate import finish_renewal, renew_if_due
-from coordinator.store import Member, Store
+from coordinator.store import Job, Member, Store
 from privacy.errors import InputError
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author
@@ -67,7 +70,6 @@ async def _serve(config: CoordinatorConfig) -> int:
     store = Store(config.storage.url)
     if store.migrated:
         say("database_migrated", before=store.migrated[0] or "none", after=store.migrated[1])
-    _fail_unfinished(config, store)
     log = open_log(config, boot)
     try:
         heads = HeadStore(config.state.dir)
@@ -117,6 +119,8 @@ class _Service:
         self._admission = Admission(AdmissionDesk(config, keys, store, self._hub, lambda: self._members, refusals.note))
         self._hub.why_refused = self._admission.registrar.refusal
         self._admission.serve(self._counter)
+        progress = Progress(store)
+        self._farewells = Farewells(store, progress, keys.identity, self._presence, self._hub.send, self._hub.backlog)
         self._office = Office(
             config,
             keys.identity,
@@ -129,6 +133,8 @@ class _Service:
             log.defer,
             self._seal,
             self._release,
+            progress,
+            self._farewells,
         )
 
     def _make_relay(self, keys: CoordinatorKeys, log: LogStore, heads: HeadStore) -> Relay:
@@ -197,17 +203,35 @@ class _Service:
         return code
 
     async def _jobs(self) -> None:
+        for left in await asyncio.to_thread(self._store.unfinished):
+            await self._run_job(left)
         while True:
+            await self._farewells.settle()
             job = await asyncio.to_thread(self._store.next_queued)
             if job is None:
                 await asyncio.sleep(_POLL_S)
-                continue
-            self._clerk = Clerk(self._office, job)
-            try:
-                await self._clerk.run()
-            finally:
-                self._clerk = None
-                self._relay.settle()
+            else:
+                await self._run_job(job)
+
+    async def _run_job(self, job: Job) -> None:
+        self._clerk = Clerk(self._office, job)
+        following = asyncio.create_task(self._follow_job(self._clerk))
+        try:
+            await self._clerk.run()
+        finally:
+            self._clerk = None
+            following.cancel()
+            self._relay.settle()
+
+    async def _follow_job(self, clerk: Clerk) -> None:
+        """Pass the operator's wishes on to the running job, and let whoever watches know where it stands."""
+        watch = LiveWatch(clerk, lambda: time.time_ns() // 1000)
+        while True:
+            clerk.heed((await asyncio.to_thread(self._store.job, clerk.job.id)).wish)
+            document = watch.look()
+            if document is not None:
+                await asyncio.to_thread(self._store.set_live, clerk.job.id, document)
+            await asyncio.sleep(_FOLLOW_S)
 
     async def _seal(self, job: str) -> None:
         self._releases.ended(job, await self._relay.gather(_SEAL_S))
@@ -277,17 +301,6 @@ class _Service:
     def _wake(self) -> None:
         if self._clerk:
             self._clerk.wake()
-
-
-def _fail_unfinished(config: CoordinatorConfig, store: Store) -> None:
-    """Bring jobs that an earlier process left behind to their final state."""
-    reason = "the coordinator was restarted while this job ran; submit it again"
-    for unfinished in store.unfinished():
-        store.set_job_state(unfinished.id, "failed", reason)
-        name, job = unfinished.id, store.job(unfinished.id)
-        seconds = ((job.ended or job.created) - job.created) / 1e6
-        write_outcome(config.state.dir, store, Ending(name, job.recipe, "failed", reason, seconds), None, None)
-        say("job_ended", job=name, state="failed", reason="the coordinator was restarted")
 
 
 def open_log(config: CoordinatorConfig, boot: bytes) -> LogStore:

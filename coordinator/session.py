@@ -13,6 +13,7 @@ from typing import Any
 
 from coordinator.desk import Desk, Footing, RoundNote
 from coordinator.presence import Presence, process_of
+from coordinator.rows import Wish
 from privacy import messages as say
 from privacy.envelope import COORDINATOR, Address, Envelope
 from privacy.errors import InputError, PeerError, PrivacyError, RefusalError
@@ -25,13 +26,14 @@ from privacy.secagg.replay import Replay
 from privacy.secagg.retrace import Retraced
 from privacy.wire import Packet
 
-__all__ = ["Desk", "Footing", "JobSession", "RoundNote"]
+__all__ = ["CANCELLED", "Desk", "Footing", "JobSession", "RoundNote"]
 
 _TICK_S = 0.25
 _PACE_S = 0.005
 # More than this is never queued for one member in the steps that give every member, or every part, its own packet.
 _WINDOW_BYTES = 8 * 2**20
 _MOST_RECOVERIES = 50
+CANCELLED = "job-cancelled"
 
 
 @dataclass(slots=True)
@@ -40,6 +42,11 @@ class _Tally:
     round_ms: list[float] = field(default_factory=list)
     smallest_cohort: int = 0
     dropouts: int = 0
+
+    def count(self, elapsed_ms: float, cohort: int) -> None:
+        """Count an opened sum."""
+        self.round_ms.append(elapsed_ms)
+        self.smallest_cohort = min(self.smallest_cohort or cohort, cohort)
 
 
 class JobSession:
@@ -57,6 +64,8 @@ class JobSession:
         self.manifest = manifest
         self.aggregator = Aggregator(manifest, identity, desk.new_spool, resumed[0] if resumed else None)
         self.tally = _Tally()
+        self.request_name, self.deadline = "", 0.0
+        self.awaited: frozenset[str] = frozenset()
         self._presence = presence
         self._desk = desk
         self._boots: dict[str, bytes] = {}
@@ -69,6 +78,7 @@ class JobSession:
         self._fixed = False
         self._round_bytes = 0
         self._fault: InputError | None = None
+        self._wish: Wish = ""
         self._resumed = resumed is not None
         self._known: dict[str, bytes] = {}
         if resumed:
@@ -112,6 +122,11 @@ class JobSession:
         """Let the session look again at who is here and what came."""
         self._changed.set()
 
+    def heed(self, wish: Wish) -> None:
+        """Go on, pause before the next round, or stop at once with the code `CANCELLED`."""
+        self._wish = wish
+        self.wake()
+
     # -- the job -----------------------------------------------------------------------------------------------------
 
     async def run(self, replay: Replay) -> None:
@@ -122,6 +137,7 @@ class JobSession:
         elif not replay.done:
             await self._recover()
         while not replay.done:
+            await self._pause()
             if await self._round(replay):
                 await asyncio.to_thread(replay.feed, self.aggregator.opened[-1].vector)
                 if self._standing != self.aggregator.roster and not replay.done:
@@ -129,15 +145,30 @@ class JobSession:
             else:
                 await self._recover()
 
-    def end(self, state: str, reason: str) -> None:
-        """Tell every member how the job ended."""
+    def end(self, state: str, reason: str) -> Mapping[str, bytes]:
+        """Tell every member how the job ended; return the sessions of those that could hear it."""
         self.aggregator.drop_sum()
         self._send(self.aggregator.end(state, reason[:512]))
+        return dict(self._boots)
+
+    @property
+    def now(self) -> float:
+        """Return the time on the clock of `deadline`, seconds."""
+        return self._desk.now()
+
+    async def _pause(self) -> None:
+        """Wait between two rounds for as long as the operator wishes; the epoch stands."""
+        if self._wish == "pause":
+            await self._event("job-paused", {"by": "operator"})
+            while self._wish == "pause":
+                await self._wait(_TICK_S)
+            await self._event("job-resumed", {"by": "operator"})
 
     async def _round(self, replay: Replay) -> bool:
         """Run one round; False if it did not open and somebody is lost."""
         started, self._round_bytes = self._desk.now(), 0
         request, may_shrink = replay.request, not self._fixed
+        self.request_name = request.name
         self._send(self.aggregator.open(request.encode(), replay.plan))
         await self._gather(may_shrink)
         if self.aggregator.pending() and not may_shrink:
@@ -197,7 +228,7 @@ class JobSession:
 
     async def _gather(self, may_shrink: bool = False) -> None:
         """Wait until the phase has all it needs, or until those who are missing are lost."""
-        deadline = self._desk.now() + self.manifest.round_deadline_s
+        self.deadline = deadline = self._desk.now() + self.manifest.round_deadline_s
         start = self.aggregator.phase
         while self.aggregator.phase is start:
             pending = self.aggregator.pending()
@@ -238,7 +269,9 @@ class JobSession:
         lost = self._lost(self._desk.now()) & set(self._standing.members)
         if lost:
             await self._event("job-paused", {"lost": sorted(lost), "rejoin_s": self.manifest.rejoin_s})
+            self.awaited = lost
             await self._await_return(lost)
+            self.awaited = frozenset()
         # A line that breaks for a moment is no loss: whoever was heard lately is called to the new epoch.
         gone = {
             member
@@ -288,7 +321,7 @@ class JobSession:
                 # A process that was in an epoch of this job kept its seat. It may lack the last sum, and no other.
                 kept = self._known.pop(member, None) == process_of(boot)
                 since = max(0, len(self.aggregator.opened) - 1) if kept else 0
-                self._send([charters[member], *self.aggregator.catch_up(member, since)])
+                self._send([*([] if kept else [charters[member]]), *self.aggregator.catch_up(member, since)])
 
     def _lost(self, now: float) -> frozenset[str]:
         return frozenset(
@@ -306,6 +339,8 @@ class JobSession:
         return self.aggregator.sum.survivors if self.aggregator.sum else ()
 
     async def _wait(self, timeout_s: float) -> None:
+        if self._wish == "cancel":
+            raise RefusalError(CANCELLED, "the operator cancelled the job")
         # Not `wait_for`: in Python 3.11 it loses a cancellation that comes as the event does.
         try:
             async with asyncio.timeout(timeout_s):
@@ -320,9 +355,7 @@ class JobSession:
         if state == "opened":
             past: OpenedRound = self.aggregator.opened[-1]
             survivors, number, position = past.opened.survivors, past.opened.round, past.opened.position
-            self.tally.round_ms.append(elapsed_ms)
-            smallest = self.tally.smallest_cohort or len(survivors)
-            self.tally.smallest_cohort = min(smallest, len(survivors))
+            self.tally.count(elapsed_ms, len(survivors))
             self.tally.dropouts += len(self.aggregator.roster) - len(survivors)
         else:
             survivors = self._survivors()

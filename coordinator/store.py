@@ -227,12 +227,16 @@ class Store:
 
     def record_round(self, record: RoundRecord) -> None:
         """Write a round, replacing what an earlier call wrote for the same job and number."""
+        with self._transaction() as connection:
+            self.write_round(connection, record)
+
+    def write_round(self, connection: Connection, record: RoundRecord) -> None:
+        """Do what `record_round` does within a transaction of the caller's."""
         row = {name: getattr(record, name) for name in record.__dataclass_fields__}
         row["survivors"] = _json(list(record.survivors))
         same = (tables.rounds.c.job == record.job, tables.rounds.c.number == record.number)
-        with self._transaction() as connection:
-            connection.execute(delete(tables.rounds).where(*same))
-            connection.execute(insert(tables.rounds).values(row))
+        connection.execute(delete(tables.rounds).where(*same))
+        connection.execute(insert(tables.rounds).values(row))
 
     def rounds(self, job_id: str) -> list[RoundRecord]:
         """Return a job's rounds by number."""
@@ -243,9 +247,13 @@ class Store:
 
     def add_event(self, job_id: str, kind: str, body: Mapping[str, Any]) -> int:
         """Append a line to a job's history and return its `seq`."""
-        row = {"job": job_id, "t": self._now_us(), "kind": kind, "body": _json(body)}
         with self._transaction() as connection:
-            return int(connection.execute(insert(tables.events).values(row)).inserted_primary_key[0])  # type: ignore[index]
+            return self.write_event(connection, job_id, kind, body)
+
+    def write_event(self, connection: Connection, job_id: str, kind: str, body: Mapping[str, Any]) -> int:
+        """Do what `add_event` does within a transaction of the caller's."""
+        row = {"job": job_id, "t": self._now_us(), "kind": kind, "body": _json(body)}
+        return int(connection.execute(insert(tables.events).values(row)).inserted_primary_key[0])  # type: ignore[index]
 
     def job_events(self, job_id: str, after_seq: int = 0) -> list[JobEvent]:
         """Return a job's history after `after_seq`, oldest first."""

@@ -13,6 +13,8 @@ import pytest
 from coordinator import config
 from coordinator.clerk import Clerk, Office
 from coordinator.counter import Counter
+from coordinator.farewell import Farewells
+from coordinator.progress import Progress
 from coordinator.store import Job, Member, Store
 from privacy.envelope import COORDINATOR
 from privacy.log.record import Entry
@@ -104,8 +106,13 @@ class Desk:
         counter = Counter(identity_of(COORDINATOR), cast(Any, Receipts()), lambda: identities, carry)
         network.arrive = lambda node, message: counter.take(node.name, message)  # type: ignore[method-assign]
         network.presence.lost_after_s = policy.lost_after_s
+        self.progress = Progress(self.store)
+        self.farewells = Farewells(
+            self.store, self.progress, identity_of(COORDINATOR), network.presence, carry, lambda _member: 0
+        )
         return Office(self.settings, identity_of(COORDINATOR), self.store, counter, network.presence, carry,
-                      lambda _member: 0, network.now, self.entries.extend, self.seal, self.release)  # fmt: skip
+                      lambda _member: 0, network.now, self.entries.extend, self.seal, self.release,
+                      self.progress, self.farewells)  # fmt: skip
 
     async def seal(self, job: str) -> None:
         """Note that the log's head would be cosigned now; the model is pending until then."""
