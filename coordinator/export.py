@@ -22,7 +22,7 @@ from privacy.log.export import MANIFEST, export_lines, export_statement, exporte
 from privacy.log.rounds import LINE_LIMIT_BYTES
 from privacy.log.statement import encode_envelope
 
-__all__ = ["export_log"]
+__all__ = ["export_log", "side_files"]
 
 
 def export_log(config: CoordinatorConfig, out: Path, who: str) -> int:
@@ -67,7 +67,7 @@ def _write(store: LogStore, state: Path, draft: Path) -> str:
     origin, vkey = (state.joinpath(name).read_text("ascii").strip() for name in ("origin", "log.vkey"))
     digest = hashlib.sha256()
     with store.exporting() as database, draft.open("xb") as stream:
-        for line in export_lines(read_parts(database, origin, vkey, _side_files(state / "rounds"))):
+        for line in export_lines(read_parts(database, origin, vkey, side_files(state))):
             digest.update(line)
             stream.write(line)
         stream.flush()
@@ -75,8 +75,9 @@ def _write(store: LogStore, state: Path, draft: Path) -> str:
     return digest.hexdigest()
 
 
-def _side_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.glob("*.jsonl")):
+def side_files(state: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the lines of the log's side files in a state folder, each with the file's name."""
+    for path in sorted((state / "rounds").glob("*.jsonl")):
         with path.open("rb") as stream:
             while line := stream.readline(LINE_LIMIT_BYTES + 1):
                 yield f"rounds/{path.name}", line.removesuffix(b"\n")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 __all__ = ["ALLOWED", "say"]
 
 ALLOWED = frozenset(
-    {"job", "code", "reason", "member", "members", "state", "seconds", "grpc", "pid", "before", "after"}
+    {"job", "code", "reason", "member", "members", "state", "seconds", "grpc", "address", "pid", "before", "after"}
 )  # fmt: skip
 
 
