@@ -237,7 +237,7 @@ def _settlement_flow(firms: Firms) -> pl.DataFrame:
         "payments": np.where(number < 0, 1.0, 500.0),
         "returned": _absurd(number, 500.0 * take["returned_payment_rate"][firm]),
     }
-    return _Lines(firms, firm, _days(firms, firm, number, 29, first=1), values).frame("settlement", "statement_on")
+    return _Lines(firms, firm, _days(firms, firm, number, 30, first=1), values).frame("settlement", "statement_on")
 
 
 def _accounts(firms: Firms) -> pl.DataFrame:

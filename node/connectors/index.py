@@ -19,7 +19,7 @@ from risk.dictionary import Dictionary, Field
 __all__ = ["REASONS", "compute_fields"]
 
 REASONS = ("no-record", "stale", "empty", "outside")
-# Sums of the same numbers in another order differ in the last bits; ten digits are the same for one row and for many.
+# A ratio that is a round number shall be one, so that it falls on the right side of a bin's edge.
 DIGITS = 10
 
 Copies = Mapping[str, pl.LazyFrame]
@@ -85,7 +85,9 @@ def _source_values(
         return covered
     taken = take_values(records, takes).rename({str(place): column for place, column in enumerate(names)})
     zeros = [column for column, take in zip(names, takes, strict=True) if take.take in ZERO_WHEN_NONE]
-    return covered.join(taken, on="row", how="left").with_columns(pl.col(zeros).fill_null(0.0))
+    joined = covered.join(taken, on="row", how="left")
+    nothing = [pl.when(pl.col("some").is_null()).then(0.0).otherwise(pl.col(column)).alias(column) for column in zeros]
+    return joined.with_columns(nothing).drop("some")
 
 
 def _known(subjects: pl.LazyFrame, records: pl.LazyFrame) -> pl.LazyFrame:

@@ -6,7 +6,7 @@ t < D, one of n days D - n days <= t < D; calendar months are counted back from 
 itself, so that every month is a whole one:
 
     latest           the newest record's value, of equally new ones the largest
-    sum, mean, min, max, count, distinct, exists      over the window; nothing there is 0 for a sum or count, else empty
+    sum, mean, min, max, count, distinct, exists      over the window; no record there: 0 of a sum or count, else empty
     active_months    calendar months 1..n back with a record
     cv_monthly       standard deviation over mean of the n calendar months' sums, months without a record being 0
     growth           sum of the last n months over that of the n before, less 1; empty unless records reach back 2n
@@ -28,13 +28,13 @@ _NESTED = frozenset({"cv_monthly", "top_share"})
 
 
 def take_values(records: pl.LazyFrame, takes: Sequence[Take]) -> pl.LazyFrame:
-    """Return `row` and one column `0`, `1`, ... per take, for the rows that have any record.
+    """Return `row`, `some` (true) and one column `0`, `1`, ... per take, for the rows that have any record.
 
     records: `row`, `decided`, `when` and the columns `c.NAME` that the takes read, one line a record and application.
     """
     places = range(len(takes))
     simple = [_simple(takes[place]).alias(str(place)) for place in places if takes[place].take not in _NESTED]
-    values = records.group_by("row").agg(simple)
+    values = records.group_by("row").agg(pl.lit(True).alias("some"), *simple)
     for place in places:
         if takes[place].take in _NESTED:
             values = values.join(_nested(records, takes[place], str(place)), on="row", how="left")
@@ -60,9 +60,9 @@ def _simple(take: Take) -> pl.Expr:
         case "latest":
             return _newest(value, inside)
         case "sum":
-            return value.filter(inside).sum()
+            return _sum(value, inside)
         case "mean":
-            return value.filter(inside).mean()
+            return _total(value.filter(inside)) / (inside & value.is_not_null()).sum()
         case "min":
             return value.filter(inside).min()
         case _:
@@ -74,13 +74,15 @@ def _nested(records: pl.LazyFrame, take: Take, name: str) -> pl.LazyFrame:
     inside = records.filter(_window(take) & _conditions(take.where) & value.is_not_null())
     if take.take == "top_share":
         group = f"c.{take.group}"
-        sums = inside.filter(pl.col(group).is_not_null()).group_by("row", group).agg(value.sum().alias("part"))
-        part = pl.col("part")
-        return sums.group_by("row").agg(_over(part.top_k(take.top or 1).sum(), part.sum()).alias(name))
+        sums = inside.filter(pl.col(group).is_not_null()).group_by("row", group)
+        part = pl.col("part").sort()
+        parts = sums.agg(_total(value).alias("part"))
+        return parts.group_by("row").agg(_over(_total(part.tail(take.top or 1)), _total(part)).alias(name))
     months = take.months or 1
-    monthly = inside.group_by("row", _months_back().alias("back")).agg(value.sum().alias("part"))
-    mean = pl.col("part").sum() / months
-    variance = ((pl.col("part") ** 2).sum() / months - mean**2).clip(lower_bound=0.0)
+    monthly = inside.group_by("row", _months_back().alias("back")).agg(_total(value).alias("part"))
+    part = pl.col("part")
+    mean = _total(part) / months
+    variance = (_total(part**2) / months - mean**2).clip(lower_bound=0.0)
     return monthly.group_by("row").agg(_over(variance.sqrt(), mean).alias(name))
 
 
@@ -88,10 +90,23 @@ def _growth(take: Take, value: pl.Expr) -> pl.Expr:
     when, decided, months = pl.col("when"), pl.col("decided"), take.months or 1
     middle, start = decided.dt.offset_by(f"-{months}mo"), decided.dt.offset_by(f"-{2 * months}mo")
     fits = _conditions(take.where)
-    after = value.filter(fits & (when >= middle)).sum()
-    before = value.filter(fits & (when >= start) & (when < middle)).sum()
+    after = _sum(value, fits & (when >= middle))
+    before = _sum(value, fits & (when >= start) & (when < middle))
     reaches = when.min() < decided.first().dt.offset_by(f"-{2 * months - 1}mo")
     return pl.when(reaches).then(_over(after, before) - 1.0)
+
+
+def _sum(value: pl.Expr, inside: pl.Expr) -> pl.Expr:
+    """Return the sum of what lies inside: 0 without a record, none where there are records but no cell is filled."""
+    return pl.when(inside.any()).then(_total(value.filter(inside))).otherwise(0.0)
+
+
+def _total(values: pl.Expr) -> pl.Expr:
+    """Return the sum from the smallest value to the largest, null of none.
+
+    Floats added in another order give another sum, and neither threads nor SIMD lanes keep an order by themselves.
+    """
+    return values.drop_nulls().sort().cum_sum().last()
 
 
 def _window(take: Take) -> pl.Expr:
