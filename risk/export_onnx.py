@@ -1,6 +1,6 @@
 """Models as ONNX: a scorecard, a forest, or a bank's head over both of its models.
 
-It runs no ONNX. Theory: the graph does what `risk.coding` does (count the cuts at or below a value, specials, missing)
+It runs no ONNX. Theory: the graph does what `risk.coding` does (count the cuts at or below a value, bounds, specials)
 and then adds whole numbers of steps: the scorecard's in int64, the trees' leaves as float64, which holds them exactly.
 So the logit is the same to the last bit; the PD differs by the runtime's own sigmoid. Inputs are float64 for numbers
 and flags, NaN for missing, and text for categories, where an empty or unknown text is missing. Needs the package onnx.
@@ -131,11 +131,22 @@ class _Graph:
             above = self.node("GreaterOrEqual", [coding.name, self.constant(np.array([coding.cuts]))])
             counted = self.node("Cast", [above], to=TensorProto.INT64)
             bins = self.node("ReduceSum", [counted, self.constant(np.array([1]))], keepdims=1)
+        bins = self.node("Where", [self._allowed(coding), bins, self.constant(np.array([[coding.bins - 1]]))])
         for place, special in enumerate(coding.special):
             hit = self.node("Equal", [coding.name, self.constant(np.array([[special]]))])
             bins = self.node("Where", [hit, self.constant(np.array([[coding.ordinary + place]])), bins])
-        missing = self.node("IsNaN", [coding.name])
-        return self.node("Where", [missing, self.constant(np.array([[coding.bins - 1]])), bins])
+        return bins
+
+    def _allowed(self, coding: Coding) -> str:
+        """Add what tells an ordinary value from one that says nothing, (n, 1) bool; NaN is in no order."""
+        if coding.kind == "flag":
+            pair = [self.node("Equal", [coding.name, self.constant(np.array([[each]]))]) for each in (0.0, 1.0)]
+            return self.node("Or", pair)
+        if coding.bounds is None:
+            return self.node("Not", [self.node("IsNaN", [coding.name])])
+        low, high = (self.constant(np.array([[each]])) for each in coding.bounds)
+        above = self.node("GreaterOrEqual", [coding.name, low])
+        return self.node("And", [above, self.node("LessOrEqual", [coding.name, high])])
 
     def _card(self, card: Scorecard) -> tuple[str, str]:
         steps = self.constant(np.array([[card.intercept << 10]], dtype=np.int64))

@@ -7,6 +7,8 @@ output that PMML derives from the points, and points are rounded: it is left out
 
 from xml.etree import ElementTree as Xml
 
+import numpy as np
+
 from risk.card import CardField, Scorecard
 
 __all__ = ["pmml_document"]
@@ -68,10 +70,14 @@ def _characteristic(parent: Xml.Element, item: CardField) -> None:
     def attribute(place: int) -> Xml.Element:
         return Xml.SubElement(characteristic, "Attribute", {"partialScore": str(points[place])})
 
-    missing = attribute(coding.bins - 1)
-    Xml.SubElement(missing, "SimplePredicate", {"field": item.name, "operator": "isMissing"})
     for place, special in enumerate(coding.special):
         _compare(attribute(coding.ordinary + place), item.name, "equal", special)
+    _missing(attribute(coding.bins - 1), item)
+    if coding.kind == "flag":
+        for each in (0.0, 1.0):
+            _compare(attribute(int(coding.codes(np.array([each]))[0])), item.name, "equal", each)
+        Xml.SubElement(attribute(coding.bins - 1), "True")
+        return
     if coding.kind == "category":
         for place, group in enumerate(coding.groups):
             within = Xml.SubElement(
@@ -83,6 +89,17 @@ def _characteristic(parent: Xml.Element, item: CardField) -> None:
     for place, cut in enumerate(coding.cuts):
         _compare(attribute(place), item.name, "lessThan", cut)
     Xml.SubElement(attribute(coding.ordinary - 1), "True")
+
+
+def _missing(parent: Xml.Element, item: CardField) -> None:
+    """Add what holds where the field is empty, or a number beyond its bounds."""
+    bounds = item.coding.bounds
+    if bounds is not None:
+        parent = Xml.SubElement(parent, "CompoundPredicate", {"booleanOperator": "or"})
+    Xml.SubElement(parent, "SimplePredicate", {"field": item.name, "operator": "isMissing"})
+    if bounds is not None:
+        _compare(parent, item.name, "lessThan", bounds[0])
+        _compare(parent, item.name, "greaterThan", bounds[1])
 
 
 def _compare(parent: Xml.Element, field: str, operator: str, value: float) -> None:

@@ -1,8 +1,8 @@
 """Golden rows: values that touch every bin of every field, to compare an exported model with this one.
 
 It scores nothing itself. Theory: exports differ from their source at edges: on a cut, just below it, at a special
-value, where a cell is empty, where a text is no level, beyond all bounds. Each field visits all of these while the
-others hold values drawn from a fixed seed.
+value, where a cell is empty, where a text is no level, on a bound and beyond it. Each field visits all of these while
+the others hold values drawn from a fixed seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +35,11 @@ def _values(coding: Coding) -> np.ndarray:
     """Return a column of telling values, as `risk.table` holds them."""
     if coding.kind == "category":
         return np.arange(-1, sum(len(group) for group in coding.groups), dtype=np.int16)
+    if coding.kind == "flag":
+        return np.array([0.0, -0.0, 1.0, 0.5, 2.0, -1.0, np.nan])
     cuts = np.array(coding.cuts or (0.0,), dtype=np.float64)
-    near = [cuts, np.nextafter(cuts, -np.inf), np.nextafter(cuts, np.inf), cuts - 1.0, cuts + 1.0]
+    edges = np.array([*cuts, *(coding.bounds or ())])
+    near = [edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf), cuts - 1.0, cuts + 1.0]
     far = np.array([-1e300, 1e300, 0.0, -0.0, np.nan, *coding.special])
     return np.concatenate([*near, (cuts[1:] + cuts[:-1]) / 2.0, far])
 

@@ -8,6 +8,7 @@ the log-odds. What a field costs is the score with the field at its best range m
 else being equal: computed by scoring that applicant, so it is true whatever the model.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -240,10 +241,18 @@ def binning(coding: Coding):  # type: ignore[no-untyped-def]
         lookup[None] = last  # type: ignore[index]
         return lambda value: lookup.get(value, last)
     cuts = list(coding.cuts)
-    special = {value: ordinary + place for place, value in enumerate(coding.special)}
-    if not special:
-        return lambda value: last if value is None else bisect_right(cuts, value)
-    return lambda value: last if value is None else special.get(value) or bisect_right(cuts, value)
+    if coding.kind == "flag":
+        known: dict[float | None, int] = {value: bisect_right(cuts, value) for value in (0.0, 1.0)}
+        return lambda value: known.get(value, last)
+    low, high = coding.bounds or (-math.inf, math.inf)
+    special: dict[float | None, int] = {value: ordinary + place for place, value in enumerate(coding.special)}
+
+    def of_number(value: float | None) -> int:
+        if value is not None and low <= value <= high and value not in special:
+            return bisect_right(cuts, value)
+        return special.get(value, last)
+
+    return of_number
 
 
 def _place(places: dict[str, int], name: str) -> int:

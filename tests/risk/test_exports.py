@@ -175,10 +175,19 @@ def _holds(attribute: Xml.Element, table: Table, space: dict[str, str]) -> np.nd
         levels = DICTIONARY.field(within.attrib["field"]).levels
         wanted = {levels.index(text) for text in array.text.strip('"').split('" "')}
         return np.isin(table.columns[within.attrib["field"]], list(wanted))
+    compound = attribute.find("p:CompoundPredicate", space)
+    if compound is not None:
+        assert compound.attrib["booleanOperator"] == "or"
+        return np.any([_compares(each, table) for each in compound.iterfind("p:SimplePredicate", space)], axis=0)
     simple = attribute.find("p:SimplePredicate", space)
     assert simple is not None
+    return _compares(simple, table)
+
+
+def _compares(simple: Xml.Element, table: Table) -> np.ndarray:
     column, operator = table.columns[simple.attrib["field"]], simple.attrib["operator"]
     if operator == "isMissing":
         return np.asarray(column == -1 if column.dtype == np.int16 else np.isnan(column))
     value = float(simple.attrib["value"])
-    return np.asarray(column == value if operator == "equal" else column < value)
+    found = {"equal": column == value, "lessThan": column < value, "greaterThan": column > value}[operator]
+    return np.asarray(found)
