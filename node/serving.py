@@ -108,10 +108,10 @@ def installed_of(state: Path, fields: Sequence[Field], entry: InService) -> Inst
         InputError: a file is missing or is no model over these fields.
         VerificationError: a file was altered (`model-altered`).
     """
-    scorer, curve = _load(state, fields, entry)
+    scorer = _load(state, fields, entry)
     if entry.vector and score_vector(fields, scorer) != entry.vector:
         raise InputError("self-test", f"model {entry.sha256}: scores of the test rows are not those written down")
-    return Installed(entry.kind, entry.recipe, entry.sha256, scorer, curve)
+    return Installed(entry.kind, entry.recipe, entry.sha256, scorer)
 
 
 def named(state: Path, name: str) -> InService:
@@ -173,17 +173,17 @@ def _entry(sha256: str, content: bytes) -> InService:
     return InService("network", model.recipe, sha256, None, None)
 
 
-def _load(state: Path, fields: Sequence[Field], entry: InService) -> tuple[RowScorer, Curve]:
+def _load(state: Path, fields: Sequence[Field], entry: InService) -> RowScorer:
     head = None if entry.head is None else decode_head(model_store.get(state, entry.head))
     if entry.kind == "mixed":
         assert head is not None  # the entry's digest is the head's
         network, partner = _model(state, head.network), _model(state, head.partner)
-        return row_scorer(fields, network, (head.head, partner)), head.head.curves.mixed
+        return row_scorer(fields, network, (head.head, partner))
     model = _model(state, entry.sha256)
-    scorer = row_scorer(fields, model)
+    scorer = row_scorer(fields, model, curve=STRAIGHT if head is None else _curve(entry, head))
     if not agrees_with_batch(fields, scorer, model):
         raise InputError("self-test", f"model {entry.sha256}: rows score otherwise alone than together")
-    return scorer, STRAIGHT if head is None else _curve(entry, head)
+    return scorer
 
 
 def _curve(entry: InService, head: HeadFile) -> Curve:
@@ -200,8 +200,7 @@ def _model(state: Path, sha256: str) -> Model:
 
 def _tested(state: Path, dictionary: Dictionary, entry: InService) -> InService:
     fields = dictionary.model_fields
-    scorer, _ = _load(state, fields, entry)
-    vector = score_vector(fields, scorer)
+    vector = score_vector(fields, _load(state, fields, entry))
     return InService(entry.kind, entry.recipe, entry.network, entry.own, entry.head, vector)
 
 

@@ -1,8 +1,8 @@
 """Who may call the decision API: tokens by name and role, of which only digests are kept.
 
 A token is 256 random bits, so its plain SHA-256 cannot be searched, and no slow hash is needed; the token itself is
-shown once, when it is made. Theory: what a thief reads in `tokens.json` (0600) opens nothing; a caller has one role, and the
-role decides what it may do.
+shown once, when it is made. Theory: what a thief reads in `tokens.json` (0600) opens nothing; a caller has one role,
+and the role decides what it may do.
 """
 
 import base64

@@ -15,10 +15,8 @@ from typing import Any
 
 from risk.applicant import Reading, RecordReader, Value
 from risk.checks import Findings, checks, outcome
-from risk.curve import STRAIGHT, Curve
 from risk.decision_document import Parts, parts_document
 from risk.dictionary import Dictionary
-from risk.elementary import sigmoid_of
 from risk.evidence import EvidenceReader, SourceNote
 from risk.lending_policy import LendingPolicy, check_policy
 from risk.limit import Amounts, credit_limit
@@ -38,25 +36,14 @@ DOCUMENT_VERSION = 1
 class Installed:
     """A model ready to score rows: how it is named in answers, and the scorer.
 
-    kind: `network`, `own` or `mixed`. sha256: of the model file, or of the head's for a mixed one. curve: the bank's
-    own calibration: the score in points comes from the model's log-odds, PD and grade from the calibrated ones.
+    kind: `network`, `own` or `mixed`. sha256: of the model file, or of the head's for a mixed one. The score in points
+    comes from the model's log-odds, PD and grade from those that the bank's own calibration makes of them.
     """
 
     kind: str
     recipe: str
     sha256: str
     scorer: RowScorer
-    curve: Curve = STRAIGHT
-
-    def calibrated(self, logit: float) -> float:
-        """Return calibrated log-odds, with the same operations as `Curve.logit` of an array of this one number."""
-        curve = self.curve
-        if curve is STRAIGHT:
-            return logit
-        result = curve.intercept + curve.slope * logit
-        for knot, change in curve.bends:
-            result = result + change * max(logit - knot, 0.0)
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +68,7 @@ class Decision:
     """Hold a decision: the document that answers, and the figures that are logged and monitored.
 
     pd: calibrated. grade: place in the master scale after soft information, 0 the best. challenger: its score, never
-    part of the document. segments: values of the dictionary's segment fields.
+    part of the document, and its digest, empty for none. segments: values of the dictionary's segment fields.
     """
 
     document: dict[str, Any]
@@ -91,6 +78,7 @@ class Decision:
     grade: int
     codes: tuple[str, ...]
     challenger: Scored | None
+    challenger_sha256: str
     segments: dict[str, str]
 
 
@@ -135,7 +123,7 @@ class Desk:
         }
 
     def grade(self, logit: float) -> int:
-        """Return the place of these log-odds in the master scale, 0 the best; as `risk.grades.MasterScale.grade`."""
+        """Return the place of calibrated log-odds in the master scale, 0 the best; as `MasterScale.grade`."""
         return bisect_right(self.grade_cuts, floor(logit * STEPS_PER_LOGIT))
 
     def read(self, application: Application, today: date) -> tuple[Reading, dict[str, SourceNote]]:
@@ -153,8 +141,7 @@ def decide(desk: Desk, application: Application, name: str, decided: str, today:
     reading, notes = desk.read(application, today)
     values = reading.values
     scored = scorer.score(values)
-    logit = desk.champion.calibrated(scored.logit)
-    chance, own_grade = sigmoid_of(logit), desk.grade(logit)
+    chance, own_grade = scored.pd, desk.grade(scored.calibrated)
     soft = soft_effect(policy, application.soft or {})
     grade = min(max(own_grade - soft.grades, 0), len(desk.grade_cuts))
     revenue = None if desk.revenue is None else values[desk.revenue]
@@ -188,9 +175,15 @@ def decide(desk: Desk, application: Application, name: str, decided: str, today:
         "human_review": desk.review,
         "model": desk.names,
     }
-    challenger = None if desk.challenger is None else desk.challenger.scorer.score(values)
+    shadow, sha256 = _shadow(desk, values)
     codes = tuple(each.code for each in why)
-    return Decision(document, ended, scored, chance, grade, codes, challenger, _segments(desk, values))
+    return Decision(document, ended, scored, chance, grade, codes, shadow, sha256, _segments(desk, values))
+
+
+def _shadow(desk: Desk, values: Sequence[Value]) -> tuple[Scored | None, str]:
+    if desk.challenger is None:
+        return None, ""
+    return desk.challenger.scorer.score(values), desk.challenger.sha256
 
 
 def _segments(desk: Desk, values: Sequence[Value]) -> dict[str, str]:

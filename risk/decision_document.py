@@ -40,19 +40,12 @@ class Parts:
 def parts_document(policy: LendingPolicy, parts: Parts, requested: int | None) -> dict[str, Any]:
     """Return the parts as plain JSON values; requested: the amount that was asked for."""
     scored = parts.scored
-    operating, credit, behaviour, scenario = scored.points
     return {
         "score": scored.score,
         "pd_12m": parts.pd,
         "grade": parts.grade,
         "model_grade": parts.model_grade,
-        "dimensions": {
-            "base": scored.base,
-            "operating": operating,
-            "credit": credit,
-            "behaviour": behaviour,
-            "scenario": scenario,
-        },
+        "dimensions": scored.dimensions(),
         "cutoff": {"approve": policy.cutoff.approve, "decline": policy.cutoff.decline, "near": policy.cutoff.near},
         "limit": _limit(policy, parts.limit, requested),
         "price": _price(parts.price),

@@ -41,9 +41,11 @@ def drawn_rows(fields: Sequence[Field]) -> list[tuple[Value, ...]]:
 
 
 def score_vector(fields: Sequence[Field], scorer: RowScorer) -> str:
-    """Return the SHA-256, in hex, of the scores, sub-scores and log-odds of the drawn rows."""
+    """Return the SHA-256, in hex, of scores, sub-scores and log-odds, also calibrated, of the drawn rows."""
     scored = [scorer.score(row) for row in drawn_rows(fields)]
-    text = json.dumps([[each.score, each.base, *each.points, each.logit.hex()] for each in scored])
+    text = json.dumps(
+        [[each.score, each.base, *each.points, each.logit.hex(), each.calibrated.hex()] for each in scored]
+    )
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
