@@ -12,7 +12,7 @@ import numpy as np
 
 from risk.errors import MisuseError, RefusalError
 from risk.spec import JobSpec
-from risk.split import Prf, Split, keyed_split, split
+from risk.split import Prf, Split, dated, keyed_split, split
 from risk.table import Table
 
 __all__ = ["Book"]
@@ -51,7 +51,8 @@ class Book:
     def _split(self) -> Split:
         spec = self.spec
         if not spec.private:
-            return split(self.table.target, self.table.member, spec.seed, spec.holdout)
+            parts = split(self.table.target, self.table.member, spec.seed, spec.holdout)
+            return parts if spec.train_until is None else dated(parts, self.table.month, spec.train_until)
         if self.prf is None:
             raise MisuseError("book-prf", "a job with differential privacy needs the bank's keyed function")
         if spec.unit == "borrower" and self.table.borrower is None:
@@ -63,7 +64,7 @@ class Book:
         return keyed_split(self.table, spec.seed, spec.holdout_ppm, self.prf)
 
     def rows(self, name: str) -> np.ndarray:
-        """Return the row numbers, sorted int64, of `train`, `holdout`, `half-a` or `half-b`."""
+        """Return the row numbers, sorted int64, of `train`, `holdout`, `half-a`, `half-b` or `later`."""
         return self.split.rows(name)
 
     def recall(self, kind: str, key: Hashable, build: Callable[[], Any]) -> Any:

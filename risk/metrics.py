@@ -28,7 +28,7 @@ from risk.spec import JobSpec
 
 __all__ = ["METRIC_ASKS", "NetworkMetrics", "auc", "auc_deviation", "contribute_metrics", "ks", "metric_rounds"]
 
-METRIC_ASKS = ("score-rows", "score-rows-train", "score-bads", "reference-rows")
+METRIC_ASKS = ("score-rows", "score-rows-train", "score-bads", "reference-rows", "score-rows-later", "score-bads-later")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class NetworkMetrics:
 
     calibration: (rows, bads, mean PD) of ten groups by score. roc: (share of goods, share of bads) above each edge,
     from 0, 0 to 1, 1. psi: between training and hold-out scores. auc_deviation: of the AUC under differential privacy,
-    rows and noise together; None where the counts are exact.
+    rows and noise together; None where the counts are exact. out_of_time: the same of rows after the last training
+    month, None where all months train.
     """
 
     rows: int
@@ -51,12 +52,14 @@ class NetworkMetrics:
     calibration: tuple[tuple[int, int, float], ...]
     roc: tuple[tuple[float, float], ...]
     auc_deviation: float | None = None
+    out_of_time: "NetworkMetrics | None" = None
 
     def to_document(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values; `auc_deviation` stands only where there is one."""
-        document = asdict(self)
-        if self.auc_deviation is None:
-            del document["auc_deviation"]
+        """Return the figures as plain JSON values; `auc_deviation` and `out_of_time` stand only where there are any."""
+        document = asdict(self) | {"out_of_time": self.out_of_time and self.out_of_time.to_document()}
+        for name in ("auc_deviation", "out_of_time"):
+            if document[name] is None:
+                del document[name]
         return document
 
 
@@ -64,20 +67,43 @@ def metric_rounds(spec: JobSpec, model: Model) -> Generator[Ask, np.ndarray, tup
     """Ask for score histograms of the hold-out and training rows; return the network's figures and the reference."""
     raw = np.frombuffer(encode_model(model), dtype=np.uint8)
     each = np.arange(SCORE_BINS, dtype=np.int64)
-    rows = (yield _ask(spec, "score-rows", "holdout", raw, each)).astype(np.int64)
     train = (yield _ask(spec, "score-rows-train", "train", raw, each)).astype(np.int64)
-    cells = merge_bins(rows)
-    bads = (yield _ask(spec, "score-bads", "holdout", raw, cells)).astype(np.int64)
-    size = int(cells.max()) + 1
-    merged, weight = np.zeros(size, dtype=np.int64), np.zeros(size)
-    np.add.at(merged, cells, rows)
-    np.add.at(weight, cells, rows * bin_pds())
+    held = yield from _measure(spec, "holdout", raw)
     counted: list[tuple[int, ...]] = []
     if model.codings:
         counted = split_counts(model.codings, (yield _reference_ask(spec, model.codings)))
-    reference = make_reference(train, (cells, merged, bads), tuple(zip(model.codings, counted, strict=True)))
-    moved = psi(reference.score_rows, reference.score_counts_of_bins(rows))
-    return _figures(merged, bads, weight / np.maximum(merged, 1), moved), reference
+    fields = tuple(zip(model.codings, counted, strict=True))
+    reference = make_reference(train, (held.cells, held.rows, held.bads), fields)
+    figures = _figures(held, reference)
+    if spec.train_until is not None:
+        later = yield from _measure(spec, "later", raw)
+        figures = replace(figures, out_of_time=_figures(later, reference))
+    return figures, reference
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Measured:
+    """Hold one set of rows: rows in the 1 000 score bins, the cell of each bin, rows, bads and mean PD of the cells."""
+
+    bins: np.ndarray
+    cells: np.ndarray
+    rows: np.ndarray
+    bads: np.ndarray
+    pds: np.ndarray
+
+
+def _measure(
+    spec: JobSpec, which: Literal["holdout", "later"], raw: np.ndarray
+) -> Generator[Ask, np.ndarray, _Measured]:
+    """Ask for rows in score bins, and then for labels on runs of them."""
+    suffix = "" if which == "holdout" else f"-{which}"
+    bins = (yield _ask(spec, f"score-rows{suffix}", which, raw, np.arange(SCORE_BINS, dtype=np.int64))).astype(np.int64)
+    cells = merge_bins(bins)
+    bads = (yield _ask(spec, f"score-bads{suffix}", which, raw, cells)).astype(np.int64)
+    rows, weight = np.zeros(len(bads), dtype=np.int64), np.zeros(len(bads))
+    np.add.at(rows, cells, bins)
+    np.add.at(weight, cells, bins * bin_pds())
+    return _Measured(bins, cells, rows, bads, weight / np.maximum(rows, 1))
 
 
 def contribute_metrics(ask: Ask, book: Book) -> np.ndarray:
@@ -96,7 +122,9 @@ def contribute_metrics(ask: Ask, book: Book) -> np.ndarray:
     return np.bincount(ask.arrays["cells"][bins], minlength=ask.length).astype(np.int64)
 
 
-def _ask(spec: JobSpec, name: str, rows: Literal["train", "holdout"], raw: np.ndarray, cells: np.ndarray) -> Ask:
+def _ask(
+    spec: JobSpec, name: str, rows: Literal["train", "holdout", "later"], raw: np.ndarray, cells: np.ndarray
+) -> Ask:
     return Ask(
         recipe=spec.label,
         part="full",
@@ -107,7 +135,7 @@ def _ask(spec: JobSpec, name: str, rows: Literal["train", "holdout"], raw: np.nd
         bound=spec.max_rows,
         row_linf=1,
         row_l1=1,
-        parameters={"labels": int(name == "score-bads"), "steps_per_logit": STEPS_PER_LOGIT},
+        parameters={"labels": int(name.startswith("score-bads")), "steps_per_logit": STEPS_PER_LOGIT},
         arrays={"cells": cells, "model": raw},
     )
 
@@ -116,10 +144,12 @@ def _reference_ask(spec: JobSpec, codings: Sequence[Coding]) -> Ask:
     return replace(ask_rows(spec, "full", codings), name="reference-rows")
 
 
-def _figures(rows: np.ndarray, bads: np.ndarray, pd: np.ndarray, psi: float | None) -> NetworkMetrics:
+def _figures(measured: _Measured, reference: Reference) -> NetworkMetrics:
+    rows, bads, pd = measured.rows, measured.bads, measured.pds
+    moved = psi(reference.score_rows, reference.score_counts_of_bins(measured.bins))
     total, total_bads = int(rows.sum()), int(bads.sum())
     if total_bads == 0 or total_bads >= total:
-        return NetworkMetrics(total, total_bads, None, None, None, None, None, psi, (), ())
+        return NetworkMetrics(total, total_bads, None, None, None, None, None, moved, (), ())
     curve = roc_of_counts(rows.tolist(), bads.tolist())
     good_share, bad_share = (np.array(side) for side in zip(*curve, strict=True))
     area = float(np.sum(np.diff(good_share) * (bad_share[1:] + bad_share[:-1])) / 2.0)
@@ -133,7 +163,7 @@ def _figures(rows: np.ndarray, bads: np.ndarray, pd: np.ndarray, psi: float | No
         ks=ks_of_counts(rows.tolist(), bads.tolist()),
         brier=brier,
         ece=calibration_error(groups),
-        psi=psi,
+        psi=moved,
         calibration=tuple(groups),
         roc=curve,
     )

@@ -10,6 +10,8 @@ from typing import Literal
 
 from risk.dictionary import Dictionary
 from risk.errors import InputError
+from risk.months import month_of
+from risk.parameters import TRAIN_UNTIL
 
 __all__ = ["PARTS", "JobSpec"]
 
@@ -52,6 +54,9 @@ class JobSpec:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError("job-range", f"job: {name} is {value}, expected {low} to {high}")
+        if self.train_until is not None and (self.dictionary.time is None or self.private):
+            why = "noise needs rows that no date places" if self.private else "the dictionary has no [time]"
+            raise InputError("job-train-until", f"job: {TRAIN_UNTIL} cannot be used here: {why}")
         if self.members * self.max_rows >= 2**31:
             raise InputError(
                 "job-headroom", "job: members x max_rows must stay below 2**31, so that counts fit 32-bit words"
@@ -61,6 +66,12 @@ class JobSpec:
     def label(self) -> str:
         """Return recipe and version as an `Ask` names them, such as `scorecard/1`."""
         return f"{self.recipe}/{self.version}"
+
+    @property
+    def train_until(self) -> int | None:
+        """Return the last month, 12 * year + month - 1, whose rows train; None for all."""
+        value = self.parameters.get(TRAIN_UNTIL)
+        return None if value is None else month_of(int(value), TRAIN_UNTIL)
 
     @property
     def private(self) -> bool:

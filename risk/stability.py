@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from risk.drift import Drift
-from risk.errors import InputError
+from risk.months import month_text
 from risk.score_figures import ScoreFigures
 
-__all__ = ["Period", "PeriodFigures", "month_of", "month_text", "periods", "stability"]
-
-FIRST_YEAR, LAST_YEAR = 1900, 2100
+__all__ = ["Period", "PeriodFigures", "periods", "stability"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +46,6 @@ class PeriodFigures:
         moved = {} if self.drift is None else {"psi": self.drift.psi, "band": self.drift.band}
         shown = {name: getattr(self.figures, name) for name in names}
         return {"period": self.name, "withheld": False, **shown, "psi": None, "band": None, **moved}
-
-
-def month_of(text: int, what: str) -> int:
-    """Return the month of a whole number YYYYMM as 12 * year + month - 1; raise `InputError` for any other."""
-    year, month = divmod(text, 100)
-    if not FIRST_YEAR <= year <= LAST_YEAR or not 1 <= month <= 12:
-        raise InputError("month-form", f"[parameters]: '{what}' is {text}, expected a month YYYYMM such as 200412")
-    return 12 * year + month - 1
-
-
-def month_text(month: int) -> str:
-    """Return a month, 12 * year + month - 1, as YYYY-MM."""
-    return f"{month // 12:04d}-{month % 12 + 1:02d}"
 
 
 def periods(rows: Sequence[int], first: int, least: int) -> tuple[Period, ...]:

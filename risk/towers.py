@@ -24,7 +24,7 @@ from risk.card import Scorecard
 from risk.coding import Coding, unmerged
 from risk.errors import InputError
 from risk.model import OwnModels, Trained
-from risk.parameters import parameters_in_range
+from risk.parameters import TRAIN_UNTIL, parameters_in_range
 from risk.private_towers import contribute_private_towers, private_tower_rounds, tower_releases
 from risk.recipe import Ask, run_plain
 from risk.release import Release
@@ -82,7 +82,7 @@ class TowersRecipe:
         parsed = {"strategy": strategy, **parameters_in_range(_PARAMETERS, document)}
         others = {key: value for key, value in document.items() if key not in parsed}
         card = ScorecardRecipe()
-        unknown = [key for key in others if key not in card.parse_parameters({})]
+        unknown = [key for key in others if key not in card.parse_parameters({}) and key != TRAIN_UNTIL]
         if unknown:
             known = ", ".join((*parsed, *card.parse_parameters({})))
             raise InputError("parameter-unknown", f"[parameters]: unknown key '{unknown[0]}'; towers knows {known}")

@@ -12,8 +12,9 @@ import numpy as np
 
 from risk.coding import Coding
 from risk.dictionary import Field
+from risk.months import FIRST_YEAR
 from risk.score_cells import shown
-from risk.stability import FIRST_YEAR, periods
+from risk.stability import periods
 from risk.validation_plan import MONTHS, Plan
 
 __all__ = ["Group", "Groups", "form_groups", "slot_sizes"]

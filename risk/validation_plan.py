@@ -20,10 +20,10 @@ from risk.errors import InputError, RefusalError
 from risk.grid import public_cuts
 from risk.model import Model
 from risk.modelfile import decode_model
+from risk.months import FIRST_YEAR, LAST_YEAR, month_of
 from risk.parameters import parameters_in_range
 from risk.spec import JobSpec
 from risk.split import Split, dated, keyed_split, split
-from risk.stability import FIRST_YEAR, LAST_YEAR, month_of
 
 __all__ = ["LEAST_ROWS", "MONTHS", "Plan", "Selection", "parse_validation", "plan_of", "selected_rows",
            "training_split"]  # fmt: skip

@@ -18,13 +18,14 @@ from risk.elementary import sigmoid
 from risk.fairness import Segment, fairness
 from risk.grades import grade_figures, is_monotone
 from risk.model import Model
+from risk.months import month_text
 from risk.prior import class_weights, prior_shift
 from risk.promotion import promotion
 from risk.reference import Reference
 from risk.score_bins import SCORE_BINS, STEPS_PER_LOGIT, bin_pds
 from risk.score_figures import ScoreCounts, confusion_at, score_figures
 from risk.spec import JobSpec
-from risk.stability import month_text, stability
+from risk.stability import stability
 from risk.validation_asks import Sizes
 from risk.validation_groups import Groups
 from risk.validation_plan import Plan, until_of

@@ -106,7 +106,7 @@ def pooled(books: Sequence[Book]) -> Book:
     """Return all rows in one book, with the members' own hold-out rows and halves."""
     book = Book(concatenate([one.table for one in books]), books[0].spec)
     starts = np.cumsum([0] + [one.table.rows for one in books])[:-1]
-    names = ("train", "holdout", "half_a", "half_b")
+    names = ("train", "holdout", "half_a", "half_b", "later")
     parts = {n: np.concatenate([getattr(b.split, n) + s for b, s in zip(books, starts, strict=True)]) for n in names}
     object.__setattr__(book, "split", Split(**parts))
     return book
