@@ -168,7 +168,7 @@ class Desk:
         until = loop.time() + self._limits.hold_s
         while True:
             finding = await asyncio.to_thread(self._rules.consider, application, nonce, source)
-            if finding.state != "pending" or loop.time() >= until:
+            if finding.state != "pending" or not application.hold or loop.time() >= until:
                 return finding
             await asyncio.sleep(self._limits.look_s)
 

@@ -1,6 +1,9 @@
 """The command `creditmesh-node`: parse the command line, run, and turn every error into one line and an exit code.
 
-    creditmesh-node run   --config node.toml
+    creditmesh-node join CODE --data TABLE --schema FILE [--state DIR] [--config node.toml] [--no-wait]
+    creditmesh-node run   [--config node.toml]
+    creditmesh-node doctor | peers [--config node.toml] [--json]
+    creditmesh-node peers verify BANK "FINGERPRINT" | peers drop BANK | rotate   [--config node.toml]
     creditmesh-node check --config node.toml | --table FILE --schema FILE   [--json]
     creditmesh-node keys  --member ID --state DIR
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
@@ -27,6 +30,7 @@ from typing import NoReturn
 
 from node.cli_models import add_model_commands
 from node.index_commands import add_index
+from node.joining_commands import add_joining_commands
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -161,8 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="The node that a bank runs beside its own data.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = commands.add_parser("run", help="connect to the coordinator and take part in jobs")
-    run.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    run.add_argument("--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="this node's settings")
     run.set_defaults(run=_run)
+    add_joining_commands(commands)
     check = commands.add_parser("check", help="check the bank's table and report counts by problem, never a value")
     check.add_argument("--config", type=Path, metavar="node.toml", help="this node's settings")
     check.add_argument("--table", type=Path, metavar="FILE", help="a .csv or .parquet file, with --schema")

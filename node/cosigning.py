@@ -11,7 +11,7 @@ holds: a log that is behind that was put back from a copy, and the node stops wi
 import asyncio
 import os
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -70,11 +70,11 @@ class Cosigning:
         self._witness = witness
         self._state = state
         own = OwnLog(cosigner.log, store.checkpoint, store.consistency, store.root)
-        witnesses: dict[str, VerifierKey | None] = dict(cosigner.policy.witnesses)
+        self._witnesses: dict[str, VerifierKey | None] = {**cosigner.policy.witnesses, COORDINATOR: None}
         cosigned = store.cosigned()
         known = {name: cosigned.get((key.name, key.key_id), 0) for name, key in cosigner.policy.witnesses.items()}
         self._own = own
-        self._petition = Petition(own, {**witnesses, COORDINATOR: None}, known)
+        self._petition = Petition(own, self._witnesses, known)
         self._requests: asyncio.Queue[Envelope] = asyncio.Queue()
         self._answered = asyncio.Event()
         self._kept = asyncio.Event()
@@ -117,6 +117,18 @@ class Cosigning:
         """Have what the log gained, and gains in the next seconds, cosigned soon and not only within a minute."""
         self._tempo.settle(asyncio.get_running_loop().time())
         self._grown.set()
+
+    def adopt(self, policy: Policy) -> None:
+        """Ask these witnesses from now on: a bank came, left or has other keys, and people here compared them."""
+        before = self._cosigner.policy.witnesses
+        cosigned = self._store.cosigned()
+        for name, key in policy.witnesses.items():
+            if before.get(name) != key:
+                self._petition.known[name] = cosigned.get((key.name, key.key_id), 0)
+        self._witnesses.clear()
+        self._witnesses.update({**policy.witnesses, COORDINATOR: None})
+        self._cosigner = replace(self._cosigner, policy=policy)
+        self.settle()
 
     async def run(self) -> None:
         """Work until cancelled.

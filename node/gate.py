@@ -125,6 +125,10 @@ class Gate:
         finally:
             flusher.cancel()
 
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Connect with this certificate from now on; the session and what is queued in it live on."""
+        self._link.renew(certificate_pem, key_pem)
+
     async def send(self, outgoing: Outgoing) -> int | None:
         """Record the message, sync the record to disk, then hand the message to the link.
 

@@ -12,6 +12,7 @@ return to a restarted coordinator in step.
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import SystemRandom
 
@@ -46,6 +47,7 @@ WIRE_VERSION = 1
 # A chunk with its numbers and field headers; nothing larger is read from the network.
 MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 4096
 LINE_BROKE = "the connection to the coordinator broke"
+RENEWED = "connecting anew with the renewed certificate"
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
     ("grpc.max_send_message_length", MAX_FRAME_BYTES),
@@ -90,6 +92,7 @@ class GrpcLink:
         limits = ChannelLimits(settings.max_message_bytes, 2 * settings.max_message_bytes)
         self._dialler = Dialler(settings.member_id, boot, limits)
         self._wake = asyncio.Event()
+        self._renewed = asyncio.Event()
         self._room = asyncio.Event()
         self._turn = asyncio.Lock()
         self._heard = 0.0
@@ -119,6 +122,11 @@ class GrpcLink:
             failures += 1
             await asyncio.sleep(max(settings.retry_min_s, pause * random.uniform(0.5, 1.0)))
 
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Connect with this certificate from now on, and at once; the session and what is queued in it live on."""
+        self._settings = replace(self._settings, certificate_pem=certificate_pem, key_pem=key_pem)
+        self._renewed.set()
+
     async def send(self, message: bytes) -> None:
         """Queue one message in the order of calls; wait only while too much is queued already."""
         async with self._turn:
@@ -134,6 +142,7 @@ class GrpcLink:
     async def _keep_stream(self) -> str:
         """Make one stream and keep it until it ends; return why it ended."""
         settings = self._settings
+        self._renewed.clear()
         credentials = grpc.ssl_channel_credentials(settings.ca_pem, settings.key_pem, settings.certificate_pem)
         async with grpc.aio.secure_channel(settings.endpoint, credentials, self._options) as transport:
             call = link_pb2_grpc.LinkServiceStub(transport).Connect()
@@ -184,6 +193,7 @@ class GrpcLink:
             asyncio.create_task(self._read(call, channel)),
             asyncio.create_task(self._write(call, channel)),
             asyncio.create_task(self._watch(channel)),
+            asyncio.create_task(self._until_renewed()),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -243,6 +253,11 @@ class GrpcLink:
                 raise MisuseError("control-block-small", f"a control block has no room for one frame of {size} bytes")
             self._control = ControlBlock(self._control.frames - 1, self._control.size - size)
         await call.write(frame)
+
+    async def _until_renewed(self) -> None:
+        """End the stream when there is a new certificate to connect with."""
+        await self._renewed.wait()
+        raise _Broken(RENEWED)
 
     async def _watch(self, channel: Channel) -> None:
         """Ask for heartbeats and end the stream of a silent coordinator."""

@@ -69,6 +69,9 @@ class Link(Protocol):
     async def run(self) -> None:
         """Connect and stay connected, reconnecting with back-off, until cancelled."""
 
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Connect with this certificate from now on, and at once; the session and what is queued in it live on."""
+
     async def send(self, message: bytes) -> None:
         """Queue one message and return; wait only while too much is queued already.
 

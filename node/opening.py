@@ -14,7 +14,7 @@ from privacy.log.membership import Quorum, identity_key, membership_entries
 from privacy.log.policy import network_policy
 from privacy.log.record import Entry
 
-__all__ = ["Rows", "opening_entries"]
+__all__ = ["Rows", "opening_entries", "peer_entries"]
 
 COORDINATOR = "coordinator"
 
@@ -46,9 +46,15 @@ class Rows:
 
 def opening_entries(store: RecordStore, rows: Rows, peers: Peers, own: str) -> list[Entry]:
     """Return what has changed since the log last said it. own: this member's id, whose witness does not count."""
-    policy = network_policy(peers.logs[own], own, peers.witnesses)
     dataset = rows.entry()
     said = [event.body for event in store.of_kinds("dataset.registered") if event.body["dataset"] == rows.dataset]
+    changed = peer_entries(store, peers, own)
+    return [*([dataset] if not said or dict(said[-1]) != dict(dataset.body) else []), *changed]
+
+
+def peer_entries(store: RecordStore, peers: Peers, own: str) -> list[Entry]:
+    """Return which members came, left or have other keys since the log last said it."""
+    policy = network_policy(peers.logs[own], own, peers.witnesses)
     quorum = Quorum(hashlib.sha256(policy.encode().encode()).hexdigest(), policy.threshold, len(policy.witnesses))
     current = {
         member: [
@@ -60,5 +66,4 @@ def opening_entries(store: RecordStore, rows: Rows, peers: Peers, own: str) -> l
     current[COORDINATOR] = [identity_key(COORDINATOR, peers.coordinator), peers.coordinator_log]
     for name, key in peers.witnesses.items():
         current.setdefault(name, [key.encode()])
-    changed = membership_entries(store.of_kinds("member.changed", "key.rotated"), current, quorum)
-    return [*([dataset] if not said or dict(said[-1]) != dict(dataset.body) else []), *changed]
+    return membership_entries(store.of_kinds("member.changed", "key.rotated"), current, quorum)

@@ -25,6 +25,11 @@ REFUSALS = {
     "certificate-without-member": "our certificate does not name exactly one member; ask the operator for a new one",
     "other-consortium": "our certificate belongs to another consortium; check [tls] certificate",
     "certificate-expired": "our certificate has expired; ask the operator for a new one",
+    "member-suspended": "the operator has suspended this bank; ask the operator",
+    "member-revoked": "the operator has revoked this bank's membership; ask the operator, who can invite it anew",
+    "certificate-revoked": "the operator has revoked this certificate; ask for a new join code",
+    "certificate-replaced": "this certificate was replaced by a newer one of this bank, so it counts no more: does a "
+    "copy of this node run, or with an old copy of its keys? If not, tell the operator, the keys may be stolen",
     "not-a-member": "the coordinator does not know this certificate as a member's, or has revoked it; ask the operator",
     "identity-mismatch": "our certificate names another member than [member] id; check both",
     "wire-version": "the coordinator speaks another version of the link; upgrade one of the two",

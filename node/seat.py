@@ -5,7 +5,7 @@ run in a thread, so that heartbeats go on. In a job with noise the order of an a
 its cost is reserved on disk, only then are rows read, and the noise is in the part before it is masked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,11 +40,15 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """What a manifest must agree with: pinned identities of members, the installed code and the dictionary."""
+    """What a manifest must agree with: pinned identities of members, the installed code and the dictionary.
+
+    unverified: banks that are known here, but whose keys nobody has compared. Both may change while a node runs.
+    """
 
     members: dict[str, bytes]
     code_sha256: str
     dictionary_sha256: str
+    unverified: Set[str] = frozenset()
 
 
 def check_manifest(manifest: Manifest, pins: Pins) -> None:
@@ -54,6 +58,12 @@ def check_manifest(manifest: Manifest, pins: Pins) -> None:
     """
     for seat in manifest.seats:
         pinned = pins.members.get(seat.member)
+        if seat.member in pins.unverified:
+            raise RefusalError(
+                "member-unverified",
+                f"nobody here has compared the fingerprint of {seat.member}; call it, then run: creditmesh-node peers "
+                f'verify {seat.member} "FINGERPRINT"',
+            )
         if pinned is None:
             raise RefusalError("member-unpinned", f"{seat.member} is not among the members this bank has pinned")
         if not same_bytes(pinned, seat.identity):

@@ -21,6 +21,7 @@ from node import model_store
 from node.access import take_notes
 from node.archive import Archive
 from node.budget import Budget, cap_of
+from node.certificate import finish_renewal
 from node.config import NodeConfig
 from node.cosigning import Cosigner, Cosigning, refuse_behind
 from node.dataset import dataset_digest, pseudonym, read_dictionary
@@ -28,9 +29,11 @@ from node.disk_space import DiskRule
 from node.gate import Gate, GateSettings, LinkEvents, grpc_link
 from node.installed import installed_digest
 from node.journal_line import say
-from node.keys_file import NodeKeys, consortium_of, read_keys
+from node.keys_file import NodeKeys, Peers, consortium_of, read_keys
 from node.ledger_store import LedgerStore
 from node.link import LinkSettings
+from node.live_peers import LivePeers, witnessed_logs
+from node.membership import Membership, MembershipDesk
 from node.minutes import Minutes, MinutesLog
 from node.opening import Rows, opening_entries
 from node.permit import Permit
@@ -67,13 +70,15 @@ def run(config: NodeConfig) -> int:
 
 
 async def _serve(config: NodeConfig) -> int:
+    finish_renewal(config.tls)
     keys = read_keys(config, datetime.now(UTC))
     state, boot = config.state.dir, os.urandom(32)
     store = open_store(config, boot)
+    live = LivePeers(config.identity.peers, keys.peers, config.member.id, config.permit.verified_peers_only)
     try:
-        witness = _open_witness(config, keys)
+        witness = _open_witness(config, live.peers)
         try:
-            code = await _work(config, keys, (store, witness), boot)
+            code = await _work(config, keys, live, (store, witness), boot)
         finally:
             witness.close()
     finally:
@@ -83,43 +88,55 @@ async def _serve(config: NodeConfig) -> int:
     return code
 
 
-async def _work(config: NodeConfig, keys: NodeKeys, stores: tuple[RecordStore, WitnessStore], boot: bytes) -> int:
+async def _work(
+    config: NodeConfig, keys: NodeKeys, live: LivePeers, stores: tuple[RecordStore, WitnessStore], boot: bytes
+) -> int:
     """Join gate, session and witness, and run them."""
     store, witness = stores
     inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     def on_up(_peer: bytes, fresh: bool) -> None:
         say("connected")
+        membership.up()
         if fresh:
             cosigning.begin()
             inbox.put_nowait(None)
 
     def on_down(reason: str) -> None:
         say("disconnected", reason=reason)
+        membership.down()
 
     def on_message(raw: bytes) -> None:
-        if not cosigning.take(raw) and not signing.take(raw):
+        if not cosigning.take(raw) and not signing.take(raw) and not membership.take(raw):
             inbox.put_nowait(raw)
 
     events = LinkEvents(on_message, on_up, on_down)
     settings = GateSettings(config.member.id, COORDINATOR, VerifierKey.parse(keys.peers.coordinator_log), boot)
     gate = Gate(settings, store, grpc_link(_link_settings(config, keys), boot[:_BOOT_BYTES], events))
-    peers, member = keys.peers, config.member.id
+    peers, member = live.peers, config.member.id
     cosigner = Cosigner(
         member=member,
         identity=keys.identity,
-        identities={**peers.members, COORDINATOR: peers.coordinator},
+        identities=live.identities,
         log=peers.logs[member],
         policy=network_policy(peers.logs[member], member, peers.witnesses),
     )
     cosigning = Cosigning(cosigner, gate, store, witness, config.state.dir)
     consortium = consortium_of(keys.tls.certificate_pem, member)
-    signer = Signer(member, consortium, peers.coordinator, peers.members, config.permit.sign_off)
+    signer = Signer(member, consortium, peers.coordinator, live.members, config.permit.sign_off)
     signing = Signing(signer, keys.identity, gate, store, config.state.dir)
     loop = asyncio.get_running_loop()
     commands = partial(take_notes, config.state.dir, store.append)
-    bank = _bank(config, keys, store, lambda: loop.call_soon_threadsafe(cosigning.settle))
-    running = (gate.run(), cosigning.run(), signing.run(cosigning.confirmed.wait), _every(_COMMANDS_S, commands))
+    bank = _bank(config, (keys, live), store, lambda: loop.call_soon_threadsafe(cosigning.settle))
+    adopt = partial(live.adopt, store=store, witness=witness, asker=cosigning)
+    membership = Membership(MembershipDesk(config, keys, gate, adopt, store.defer))
+    running = (
+        gate.run(),
+        cosigning.run(),
+        signing.run(cosigning.confirmed.wait),
+        membership.run(cosigning.confirmed.wait),
+        _every(_COMMANDS_S, commands),
+    )
     return await _until_stopped(running, Session(bank, gate), cosigning, inbox)
 
 
@@ -187,24 +204,25 @@ def open_store(config: NodeConfig, boot: bytes) -> RecordStore:
     return RecordStore(StoreSettings(config.state.dir, author, signer, SOFTWARE, config_sha256, _clock, disk=disk))
 
 
-def _open_witness(config: NodeConfig, keys: NodeKeys) -> WitnessStore:
+def _open_witness(config: NodeConfig, peers: Peers) -> WitnessStore:
     """Open the heads that this bank holds of the others' logs; its own two keys must be those that are pinned."""
-    state, member, peers = config.state.dir, config.member.id, keys.peers
+    state, member = config.state.dir, config.member.id
     signer = load_witness_key(state, member)
     pinned = (peers.logs[member], peers.witnesses[member])
     if pinned != (load_log_key(state, f"{member}/privacy-log").verifier(), signer.verifier(COSIGNATURE)):
         message = f"{config.identity.peers}: pins another log or witness key for this member than {state} holds"
         raise InputError("log-key-mismatch", message)
-    coordinator = VerifierKey.parse(peers.coordinator_log)
-    others = {key.name: key for name, key in peers.logs.items() if name != member}
-    return WitnessStore(state, signer, {**others, coordinator.name: coordinator}, lambda: int(time.time()))
+    return WitnessStore(state, signer, witnessed_logs(peers, member), lambda: int(time.time()))
 
 
 def _clock() -> Instant:
     return Instant(time.time_ns() // 1000, time.monotonic_ns() // 1000)
 
 
-def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore, written: Callable[[], object]) -> Bank:
+def _bank(
+    config: NodeConfig, who: tuple[NodeKeys, LivePeers], store: RecordStore, written: Callable[[], object]
+) -> Bank:
+    keys, live = who
     dictionary = read_dictionary(config.source.schema_file)
     table = read_table(
         config.source.table, config.source.schema_file, config.member.id, lambda text: say("warning", warning=text)
@@ -222,11 +240,11 @@ def _bank(config: NodeConfig, keys: NodeKeys, store: RecordStore, written: Calla
         may_exclude=partial(allow_exclusion, usage, permit),
         random_bytes=os.urandom,
     )
-    pins = Pins(dict(keys.peers.members), installed_digest(), dictionary.digest())
+    pins = Pins(live.members, installed_digest(), dictionary.digest(), live.unverified)
     name = pseudonym(rules.commit_key, dataset)
     unit = "record" if table.borrower is None else "borrower"
     found = Rows(name, dictionary.digest(), config.source, unit)
-    changes = opening_entries(store, found, keys.peers, config.member.id)
+    changes = opening_entries(store, found, live.peers, config.member.id)
     if changes:
         store.append(changes)
     return Bank(

@@ -45,6 +45,7 @@ class WitnessStore:
             VerificationError: `rolled-back`, `forked`, `heads-damaged` or `mark-unreadable`.
         """
         self._path = directory / "witness.db"
+        self._signer = signer
         self._witness = Witness(signer, logs)
         self._unix_seconds = unix_seconds
         self._lock = threading.Lock()
@@ -73,6 +74,11 @@ class WitnessStore:
                 return self._answer(requests)
             except sqlite3.Error as error:
                 raise self._fault(error) from error
+
+    def adopt(self, logs: Mapping[str, VerifierKey]) -> None:
+        """Witness these logs from now on; logs: keys by origin."""
+        with self._lock:
+            self._witness = Witness(self._signer, logs)
 
     def held(self, origin: str) -> Held | None:
         """Return the head held of a log."""

@@ -63,7 +63,8 @@ class Application:
     """A bank asks for its certificate.
 
     request_pem: the PKCS #10 certificate request, PEM. proof, signature: 64 bytes each over `application_input`, by the
-    key of the join code's secret and by the stated identity.
+    key of the join code's secret and by the stated identity. hold: whether to keep the answer back for some seconds, in
+    case a person decides meanwhile.
     """
 
     consortium: str
@@ -71,6 +72,7 @@ class Application:
     entry: SignedEntry
     proof: bytes
     signature: bytes
+    hold: bool = False
 
     def encode(self) -> bytes:
         """Return the application's bytes."""
@@ -82,16 +84,18 @@ class Application:
                 "entry": self.entry.document(),
                 "proof": self.proof.hex(),
                 "signature": self.signature.hex(),
+                "hold": self.hold,
             }
         )
 
     @classmethod
     def make(
-        cls, nonce: bytes, request_pem: str, entry: SignedEntry, invite: IdentityKey, identity: IdentityKey
+        cls, nonce: bytes, request_pem: str, entry: SignedEntry, keys: tuple[IdentityKey, IdentityKey], hold: bool
     ) -> "Application":
-        """Return an application signed by both keys for this nonce."""
+        """Return an application for this nonce, signed by two keys: the join code's and the bank's identity."""
         signed = application_input(nonce, request_pem, entry)
-        return cls(entry.entry.consortium, request_pem, entry, invite.sign(signed), identity.sign(signed))
+        invite, identity = keys
+        return cls(entry.entry.consortium, request_pem, entry, invite.sign(signed), identity.sign(signed), hold)
 
     def check_identity(self, nonce: bytes) -> None:
         """Raise `PeerError` unless the stated identity signed its entry and this application for this nonce."""
@@ -149,7 +153,7 @@ def decode_greeting(raw: bytes) -> Greeting:
 
 def decode_application(raw: bytes) -> Application:
     """Read an application strictly; no signature is checked here. Raises `PeerError`."""
-    shape = {"consortium": str, "request": str, "entry": dict, "proof": str, "signature": str}
+    shape = {"consortium": str, "request": str, "entry": dict, "proof": str, "signature": str, "hold": bool}
     parts = _object(raw, LARGEST_APPLICATION, shape)
     consortium = str(parts["consortium"])
     entry = entry_of(consortium, parts["entry"])
