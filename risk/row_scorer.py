@@ -50,7 +50,16 @@ class Scored:
     @property
     def pd(self) -> float:
         """Return the calibrated probability of bad, 0 to 1."""
-        return sigmoid_of(self.curve.at(self.logit))
+        return sigmoid_of(self.calibrated)
+
+    @property
+    def calibrated(self) -> float:
+        """Return the calibrated log-odds of bad."""
+        return self.curve.at(self.logit)
+
+    def dimensions(self) -> dict[str, int]:
+        """Return the base and the four sub-scores by name; they add to the score."""
+        return {"base": self.base, **dict(zip(DIMENSIONS, self.points, strict=True))}
 
 
 @dataclass(frozen=True, slots=True)
