@@ -18,7 +18,7 @@ from risk.model import Model, OwnModels, Trained
 from risk.recipe import Ask, run_plain
 from risk.release import Release
 from risk.score_bins import SCORE_BINS
-from risk.score_cells import cells_of, chosen_cuts, common_cuts
+from risk.score_cells import cells_of, chosen_cuts, group_cuts
 from risk.score_figures import ScoreCounts
 from risk.spec import JobSpec
 from risk.validation_asks import (
@@ -74,8 +74,9 @@ class ValidationRecipe:
             raise RefusalError("validation-rows", f"fewer than {least} rows are held out, so nothing is shown of them")
         sums = (yield ask_scores(spec, plan, groups)).astype(np.int64)
         rows = sums.reshape(len(plan.models), groups.count, SCORE_BINS)
-        cut_offs = [cut_off_bin(spec, block[0]) for block in rows]
-        cells = [_cells(plan, which, groups, block, cut_offs[which]) for which, block in enumerate(rows)]
+        cuts = [chosen_cuts(block[0], grade_cuts(model)) for model, block in zip(plan.models, rows, strict=True)]
+        cut_offs = [cut_off_bin(spec, block[0], own) for block, own in zip(rows, cuts, strict=True)]
+        cells = [_cells(plan, which, groups, block, cuts[which]) for which, block in enumerate(rows)]
         blocks = [(rows[m, g], cells[m][g]) for m in range(len(plan.models)) for g in range(groups.count)]
         counts = _split_labels(blocks, (yield ask_labels(spec, plan, groups, blocks)))
         counted = [counts[m * groups.count : (m + 1) * groups.count] for m in range(len(plan.models))]
@@ -119,20 +120,17 @@ def local_validation(book: Book) -> Mapping[str, Any]:
     return cast(ValidationOutcome, outcome).report
 
 
-def _cells(plan: Plan, which: int, groups: Groups, rows: np.ndarray, cut_off: int) -> list[np.ndarray]:
-    """Return the cell of every score bin for each group; rows: (n_groups, 1000) int64 by one model."""
-    wanted = [cut_off, *grade_cuts(plan.models[which])]
-    cuts = chosen_cuts(rows[0], wanted)
+def _cells(plan: Plan, which: int, groups: Groups, rows: np.ndarray, cuts: Sequence[int]) -> list[np.ndarray]:
+    """Return every group's cell of each score bin; rows: (n_groups, 1000) int64 by one model; cuts: of all rows."""
     cells = [cells_of(cuts)] * groups.count
     if plan.beside:
-        cells[1] = cells_of(chosen_cuts(rows[1], wanted))
+        cells[1] = cells_of(chosen_cuts(rows[1], grade_cuts(plan.models[which])))
     for kind in groups.kinds:
         numbers = [group.number for group in groups.of_kind(kind) if group.number is not None]
         parts = [rows[number] for number in numbers]
         left = rows[0] - np.sum(parts, axis=0) if parts else rows[0]
-        shared = cells_of(common_cuts([*parts, left], cuts, cut_off))
-        for number in numbers:
-            cells[number] = shared
+        for number, own in zip(numbers, group_cuts(parts, left, cuts), strict=True):
+            cells[number] = cells_of(own)
     return cells
 
 

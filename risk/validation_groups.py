@@ -7,6 +7,7 @@ counted in: months, and bins of segment fields; each slot belongs to one group o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def form_groups(plan: Plan, fields: Sequence[Field], rows: np.ndarray, least: tu
             sets, names = [*sets, np.array([MONTHS])], [*names, "no date"]
         placed.append(_placed("period", names, sets, pieces[0], least[0], groups))
     for coding, field, piece in zip(plan.segments, fields, pieces[int(plan.dated) :], strict=True):
-        names, sets = _levels(coding, field, piece)
+        names, sets = _levels(coding, field, piece, least[0])
         placed.append(_placed(f"segment:{field.name}", names, sets, piece, least[0], groups))
     of_slot = np.concatenate(placed) if placed else np.empty(0, dtype=np.int64)
     return Groups(tuple(groups), of_slot)
@@ -102,31 +103,37 @@ def _placed(
     return of_slot
 
 
-def _levels(coding: Coding, field: Field, rows: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
+def _levels(coding: Coding, field: Field, rows: np.ndarray, least: int) -> tuple[list[str], list[np.ndarray]]:
     """Return names and slots of a field's segments: levels, 0 and 1, or bands; then special values and missing."""
     if coding.kind == "number":
-        names, sets = _bands(coding, field, rows)
+        names, sets = _bands(coding, field, rows, least)
     else:
         names = list(field.levels) if coding.kind == "category" else ["0", "1"]
         sets = [np.array([place]) for place in range(coding.ordinary)]
-    names += [f"{value:g}" for value in coding.special] + ["missing"]
+    names += [f"{value:.12g}" for value in coding.special] + ["missing"]
     sets += [np.array([place]) for place in range(coding.ordinary, coding.bins)]
     used = [place for place, slots in enumerate(sets) if rows[slots].sum()]
     return [names[place] for place in used], [sets[place] for place in used]
 
 
-def _bands(coding: Coding, field: Field, rows: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
-    """Return at most five bands of a number with about equal rows, cut at the dictionary's public cuts."""
+def _bands(coding: Coding, field: Field, rows: np.ndarray, least: int) -> tuple[list[str], list[np.ndarray]]:
+    """Return at most five bands of a number with enough and about equal rows, cut at the dictionary's public cuts."""
     counted = rows[: coding.ordinary]
-    total = max(int(counted.sum()), 1)
-    place = np.minimum((np.cumsum(counted) - (counted + 1) // 2) * _BANDS // total, _BANDS - 1)
+    enough = max(least, -(-int(counted.sum()) // _BANDS))
+    ends, gathered, left = [], 0, int(counted.sum())
+    for place, count in enumerate(counted.tolist()):
+        gathered, left = gathered + count, left - count
+        if gathered >= enough and left >= least:
+            ends.append(place + 1)
+            gathered = 0
     names, sets = [], []
     edges = (None, *coding.cuts, None)
-    for band in sorted(set(place.tolist())):
-        slots = np.flatnonzero(place == band)
-        low, high = edges[int(slots[0])], edges[int(slots[-1]) + 1]
-        span = f"{low:g} to below {high:g}" if low is not None and high is not None else ""
-        span = span or (f"below {high:g}" if high is not None else f"{low:g} and above" if low is not None else "any")
+    for start, end in pairwise((0, *ends, coding.ordinary)):
+        low, high = edges[start], edges[end]
+        span = f"{low:.12g} to below {high:.12g}" if low is not None and high is not None else ""
+        span = span or (
+            f"below {high:.12g}" if high is not None else f"{low:.12g} and above" if low is not None else "any"
+        )
         names.append(f"{span} {field.unit}".strip())
-        sets.append(slots)
+        sets.append(np.arange(start, end))
     return names, sets

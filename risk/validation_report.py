@@ -58,16 +58,19 @@ class Together:
     grades: tuple[tuple[int, ...], ...]
 
 
-def cut_off_bin(spec: JobSpec, rows: np.ndarray) -> int:
+def cut_off_bin(spec: JobSpec, rows: np.ndarray, cuts: Sequence[int]) -> int:
     """Return the first score bin that the cut-off declines; rows: (1000,) int64 of all selected rows.
 
-    The cut-off is the PD that the job names, or else approves the share of rows that it names, up to whole bins.
+    The cut-off is the PD that the job names, or else approves the share of rows that it names, moved to the nearest of
+    `cuts`, where labels are asked anyway. Without cuts it stands where it was asked, and its bads are withheld.
     """
-    limit = int(spec.parameters["cutoff_pd_ppm"])
+    limit, below = int(spec.parameters["cutoff_pd_ppm"]), np.concatenate([[0], np.cumsum(rows)])
     if limit:
-        return int(np.searchsorted(bin_pds(), limit / 1_000_000, side="right"))
-    wanted = -(-int(rows.sum()) * int(spec.parameters["approve_ppm"]) // 1_000_000)
-    return min(int(np.searchsorted(np.cumsum(rows), wanted)) + 1, SCORE_BINS)
+        asked = int(np.searchsorted(bin_pds(), limit / 1_000_000, side="right"))
+    else:
+        wanted = -(-int(rows.sum()) * int(spec.parameters["approve_ppm"]) // 1_000_000)
+        asked = int(np.searchsorted(below, wanted))
+    return min(cuts, key=lambda cut: (abs(int(below[cut] - below[asked])), abs(cut - asked)), default=asked)
 
 
 def grade_cuts(model: Model) -> list[int]:

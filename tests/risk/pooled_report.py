@@ -182,6 +182,8 @@ def segment_rows(field: Any, level: str, column: np.ndarray) -> np.ndarray:
     if field.kind == "flag":
         return np.asarray(column == float(level))
     words = level.removesuffix(field.unit or "").split()
+    if words == ["any"]:
+        return ~np.isnan(column) & ~np.isin(column, field.special)
     if len(words) == 1 and float(words[0]) in field.special:
         return np.asarray(column == float(words[0]))
     plain = ~np.isnan(column) & ~np.isin(column, field.special)
