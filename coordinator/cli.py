@@ -10,7 +10,7 @@
     creditmesh-coordinator run --config coordinator.toml
     creditmesh-coordinator submit JOB.toml --config coordinator.toml [--json]
     creditmesh-coordinator jobs|members --config coordinator.toml [--json]
-    creditmesh-coordinator propose|withdraw|models ...                 see coordinator.cli_models
+    creditmesh-coordinator propose|withdraw|models|card|evidence ...   see coordinator.cli_models
     creditmesh-coordinator export --config coordinator.toml --out FILE --who NAME
     creditmesh-coordinator log-tables --role ROLE
 

@@ -3,8 +3,11 @@
     creditmesh-coordinator propose MODEL --as champion|challenger --config coordinator.toml [--json]
     creditmesh-coordinator withdraw NUMBER --config coordinator.toml
     creditmesh-coordinator models --config coordinator.toml [--json]
+    creditmesh-coordinator card MODEL --out FILE.md|FILE.html [--language en|zh|both] --config coordinator.toml
+    creditmesh-coordinator evidence MODEL --out DIR|FILE.zip --config coordinator.toml
 
-It parses only; what they do and print is in `coordinator.model_commands`, imported by the command that needs it.
+It parses only; what they do is in `coordinator.model_commands` and `coordinator.model_papers`, imported by the command
+that needs them.
 """
 
 import argparse
@@ -27,7 +30,15 @@ def add_model_commands(kinds: Any) -> None:
     withdraw.set_defaults(run=_withdraw)
     models = kinds.add_parser("models", help="list models: champion and challenger, lineage, sign-off")
     models.set_defaults(run=_models)
-    for command in (propose, withdraw, models):
+    card = kinds.add_parser("card", help="write a model's card from the records of its job")
+    card.add_argument("--language", choices=["en", "zh", "both"], default="both", help="default: %(default)s")
+    card.set_defaults(run=_card)
+    evidence = kinds.add_parser("evidence", help="write a model's evidence pack for independent validation")
+    evidence.set_defaults(run=_evidence)
+    for command, form in ((card, "FILE"), (evidence, "DIR|FILE.zip")):
+        command.add_argument("model", metavar="MODEL", help=_MODEL)
+        command.add_argument("--out", type=Path, required=True, metavar=form, help="where to write; replaces nothing")
+    for command in (propose, withdraw, models, card, evidence):
         command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
     for command in (propose, models):
         command.add_argument("--json", action="store_true", help="print JSON")
@@ -49,6 +60,18 @@ def _models(options: argparse.Namespace) -> int:
     from coordinator import model_commands
 
     return model_commands.models(options.config, options.json)
+
+
+def _card(options: argparse.Namespace) -> int:
+    from coordinator import model_papers
+
+    return model_papers.card(options.config, options.model, options.out, options.language)
+
+
+def _evidence(options: argparse.Namespace) -> int:
+    from coordinator import model_papers
+
+    return model_papers.evidence(options.config, options.model, options.out)
 
 
 def _number(text: str) -> int:

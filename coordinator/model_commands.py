@@ -155,7 +155,7 @@ def _evidence(shelf: Shelf, model: ModelRecord, job: Job) -> dict[str, str]:
     evidence = {"figures": figures_digest(outcome_of(shelf.state, job.id).get("metrics"))}
     traced = lineage_of(shelf, model, job) or {}
     for name in traced.get("validations", []):
-        evidence[f"validation/{name}"] = figures_digest(outcome_of(shelf.state, name).get("metrics"))
+        evidence[f"validation/{name}"] = figures_digest(outcome_of(shelf.state, name).get("validation"))
     return evidence
 
 

@@ -8,9 +8,13 @@
     creditmesh-node keys  --member ID --state DIR
     creditmesh-node replay JOB ROUND --config node.toml   [--json]
     creditmesh-node budget --config node.toml   [--json]
-    creditmesh-node models|sign ...                                     see node.cli_models
+    creditmesh-node models|sign|card|evidence ...   see node.cli_models
     creditmesh-node export --config node.toml --out FILE --who NAME
     creditmesh-node index build|check|show ... (`node.index_commands`)
+    creditmesh-node use MODEL|--chosen RECIPE|--promoted [--challenger MODEL] --config node.toml
+    creditmesh-node serve --config node.toml
+    creditmesh-node token add NAME --role ROLE | list | revoke NAME   --config node.toml
+    creditmesh-node reference --out FILE --config node.toml
     creditmesh-node model MODEL --format onnx|pmml|sql --out FILE   [--golden FILE] [--head HEAD --own MODEL]
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 3 something needed is missing, 4 rolled back, 130
@@ -31,6 +35,7 @@ from typing import NoReturn
 from node.cli_models import add_model_commands
 from node.index_commands import add_index
 from node.joining_commands import add_joining_commands
+from node.scoring_commands import add_scoring_commands
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -198,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
     export.set_defaults(run=_export)
     add_index(commands)
+    add_scoring_commands(commands)
     return parser
 
 

@@ -2,8 +2,10 @@
 
     creditmesh-node models --config node.toml [--json]
     creditmesh-node sign MODEL --as champion|challenger --approve|--reject [--reason CODE] --who NAME --config node.toml
+    creditmesh-node card MODEL --out FILE.md|FILE.html [--language en|zh|both] --config node.toml
+    creditmesh-node evidence MODEL --out DIR|FILE.zip --config node.toml
 
-It parses only; what they do and print is in `node.model_commands`, imported by the command that needs it.
+It parses only; what they do is in `node.model_commands` and `node.model_papers`, imported by the command that needs it.
 """
 
 import argparse
@@ -31,7 +33,15 @@ def add_model_commands(commands: Any) -> None:
     )
     sign.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever decides")
     sign.set_defaults(run=_sign)
-    for command in (models, sign):
+    card = commands.add_parser("card", help="write a model's card, with this bank's own figures")
+    card.add_argument("--language", choices=["en", "zh", "both"], default="both", help="default: %(default)s")
+    card.set_defaults(run=_card)
+    evidence = commands.add_parser("evidence", help="write a model's evidence pack, with this bank's own figures")
+    evidence.set_defaults(run=_evidence)
+    for command, form in ((card, "FILE"), (evidence, "DIR|FILE.zip")):
+        command.add_argument("model", metavar="MODEL", help=_MODEL)
+        command.add_argument("--out", type=Path, required=True, metavar=form, help="where to write; replaces nothing")
+    for command in (models, sign, card, evidence):
         command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
 
 
@@ -46,3 +56,15 @@ def _sign(options: argparse.Namespace) -> int:
 
     decision = (options.decision, options.reason, options.who)
     return model_commands.sign(options.config, options.model, options.role, decision)
+
+
+def _card(options: argparse.Namespace) -> int:
+    from node import model_papers
+
+    return model_papers.card(options.config, options.model, options.out, options.language)
+
+
+def _evidence(options: argparse.Namespace) -> int:
+    from node import model_papers
+
+    return model_papers.evidence(options.config, options.model, options.out)

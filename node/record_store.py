@@ -16,6 +16,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +43,7 @@ from privacy.log.note import NoteSigner
 from privacy.log.record import Author, Entry, Event, decode_event
 from privacy.log.tree import EMPTY_ROOT, CompactTree, consistency_proof, inclusion_proof, root_at
 
-__all__ = ["RecordStore", "StoreSettings", "load_log_key", "read_egress"]
+__all__ = ["RecordStore", "StoreSettings", "load_log_key", "read_checkpoint", "read_egress"]
 
 IDLE_PATIENCE_US = 1_000_000
 JOB_PATIENCE_US = 10_000_000
@@ -110,6 +111,11 @@ class RecordStore:
     def origin(self) -> str:
         """Return the log's origin."""
         return self._settings.author.origin
+
+    @property
+    def size(self) -> int:
+        """Return how many records are durable."""
+        return self._appender.head.size
 
     def append(self, entries: Sequence[Entry]) -> list[int]:
         """Write the entries; on return they are durable, with the leaf index of each.
@@ -290,6 +296,23 @@ def read_egress(directory: Path, payload_kind: str, job: str) -> list[Event]:
             connection.close()
     except sqlite3.Error as error:
         raise InputError("log-unusable", f"{path}: the log cannot be read ({error})") from error
+
+
+def read_checkpoint(directory: Path) -> bytes | None:
+    """Return the newest checkpoint's note of a log that another process may be writing, None for none.
+
+    Raises:
+        InputError: `log-unusable`.
+    """
+    path = directory / "log.db"
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise InputError("log-unusable", f"{path}: the log cannot be read ({error})") from error
+    return bytes(row[0]) if row else None
 
 
 def _egress(reader: sqlite3.Connection, payload_kind: str, job: str) -> list[Event]:

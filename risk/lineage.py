@@ -13,12 +13,12 @@ from typing import Any
 
 from risk.modelfile import canonical_json
 
-__all__ = ["Ancestry", "figures_bytes", "figures_digest", "lineage_document"]
+__all__ = ["Ancestry", "figures_bytes", "figures_digest", "lineage_document", "plain_values"]
 
 
 def figures_bytes(metrics: Mapping[str, Any] | None) -> bytes:
     """Return the network's figures as canonical JSON; a figure that is not finite, or is missing, is null."""
-    return canonical_json(_plain(dict(metrics or {})))
+    return canonical_json(plain_values(dict(metrics or {})))
 
 
 def figures_digest(metrics: Mapping[str, Any] | None) -> str:
@@ -72,17 +72,17 @@ def lineage_document(manifest: Mapping[str, Any], ancestry: Ancestry) -> dict[st
         "delta": promised.get("delta"),
         "window": None if window is None else {"first": window[0], "last": window[1]},
         "figures_sha256": figures_digest(ancestry.metrics),
-        "metrics": _plain(dict(ancestry.metrics or {})),
+        "metrics": plain_values(dict(ancestry.metrics or {})),
         "validations": list(ancestry.validations),
     }
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Return a value with tuples as lists and what is not finite as None."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): plain_values(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain_values(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
