@@ -11,6 +11,7 @@
     creditmesh-node models|sign|card|evidence ...   see node.cli_models
     creditmesh-node export --config node.toml --out FILE --who NAME
     creditmesh-node index build|check|show ... (`node.index_commands`)
+    creditmesh-node outcomes|monitor ... (`node.wheel_commands`)
     creditmesh-node use MODEL|--chosen RECIPE|--promoted [--challenger MODEL] --config node.toml
     creditmesh-node serve --config node.toml
     creditmesh-node token add NAME --role ROLE | list | revoke NAME   --config node.toml
@@ -36,6 +37,7 @@ from node.cli_models import add_model_commands
 from node.index_commands import add_index
 from node.joining_commands import add_joining_commands
 from node.scoring_commands import add_scoring_commands
+from node.wheel_commands import add_wheel_commands
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -203,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
     export.set_defaults(run=_export)
     add_index(commands)
+    add_wheel_commands(commands)
     add_scoring_commands(commands)
     return parser
 

@@ -7,6 +7,7 @@
     [source]       table, schema                        the bank's CSV or Parquet file and the data dictionary
     [permit]       purposes, recipes, min_cohort, ...   what this bank agrees to (every key has a default)
     [state]        dir, alarm_free_percent, ...         log, models and results (mode 0700); room to keep free
+    [scoring]      listen, policy, reference, ...       the decision API, for `creditmesh-node serve`
 
 This module opens no key and no table. Paths are relative to the file. Theory: `node.toml_file`.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "MemberSettings",
     "NodeConfig",
     "PermitSettings",
+    "ScoringSettings",
     "SourceSettings",
     "StateSettings",
     "TlsSettings",
@@ -189,6 +191,39 @@ class StateSettings(Section):
         return self
 
 
+class ScoringSettings(Section):
+    """`[scoring]`: the decision API that `creditmesh-node serve` opens.
+
+    listen: "host:port". policy: the bank's lending policy. reference: the frozen quantiles that the portrait is drawn
+    against. certificate, key: PEM files for TLS, needed beyond loopback. client_ca: callers must show a certificate
+    of this CA besides their token.
+    """
+
+    listen: Annotated[str, AfterValidator(_endpoint)] = "127.0.0.1:8090"
+    policy: RelativePath | None = None
+    reference: RelativePath | None = None
+    certificate: RelativePath | None = None
+    key: RelativePath | None = None
+    client_ca: RelativePath | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return host and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @model_validator(mode="after")
+    def _protected(self) -> "ScoringSettings":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key together, or neither")
+        if self.client_ca is not None and self.certificate is None:
+            raise ValueError("certificate and key beside client_ca")
+        host = self.address[0]
+        if self.certificate is None and host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("certificate and key, because listen is not on loopback")
+        return self
+
+
 class NodeConfig(Section):
     """All settings of one node; paths are resolved against the folder of the file."""
 
@@ -199,6 +234,7 @@ class NodeConfig(Section):
     source: SourceSettings
     permit: PermitSettings = PermitSettings()
     state: StateSettings
+    scoring: ScoringSettings = ScoringSettings()
 
 
 def load(path: Path) -> NodeConfig:

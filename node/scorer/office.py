@@ -36,7 +36,7 @@ _ASIDE = {"review": "available"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What leaves: an HTTP status and the bytes of a JSON document. outcome: of a decision, else empty."""
+    """What leaves: an HTTP status and the bytes of a JSON document. outcome: of a decision, `repeated`, or empty."""
 
     status: int
     content: bytes
@@ -271,7 +271,7 @@ def _again(known: Row, raw: bytes) -> Answer:
     """Return the first answer to the same application; keys may stand in another order, nothing else may differ."""
     same = hashlib.sha256(raw).hexdigest() == known.body_sha256 or _plain(raw) == _plain(known.body)
     if same:
-        return Answer(200, known.answer)
+        return Answer(200, known.answer, "repeated")
     return _problem(409, "application-known", "this application id was used with another content; use a new id")
 
 
