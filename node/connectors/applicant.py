@@ -86,7 +86,7 @@ def read_applicant(
         source = connectors.source[name.removesuffix("-coverage")]
         subject = applicant if source.match is None else given[source.match]
         frames = []
-        for frame, types in open_rows(connectors, origin, name, (origin.key, subject)):
+        for frame, types in open_rows(connectors.database, origin, name, (origin.key, subject)):
             check_columns(name, types, wanted[name])
             faults = count_faults(frame, types, wanted[name])
             if faults.broken:

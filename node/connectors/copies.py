@@ -7,7 +7,7 @@ else. What it was made of is told by a digest: of the file's bytes, or of the SE
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from node.connectors.cells import Faults, Types, Wanted, count_faults, typed
-from node.connectors.settings import Connectors, Origin
+from node.connectors.settings import Connectors, Database, Origin
 from node.csv_lines import read_shape
 from privacy.errors import InputError
 from risk.dictionary import Dictionary
@@ -114,7 +114,7 @@ def copy_all(
         started = now()
         place = folder / name
         place.mkdir(mode=0o700, parents=True)
-        faults = _write(name, open_rows(connectors, origin, name), wanted[name], place)
+        faults = _write(name, open_rows(connectors.database, origin, name), wanted[name], place)
         line = Copied(
             origin="sql" if origin.sql is not None else "file",
             sha256=_origin_digest(origin),
@@ -128,7 +128,9 @@ def copy_all(
     return copies
 
 
-def open_rows(connectors: Connectors, origin: Origin, name: str, only: tuple[str, str] | None = None) -> Rows:
+def open_rows(
+    databases: Mapping[str, Database], origin: Origin, name: str, only: tuple[str, str] | None = None
+) -> Rows:
     """Yield a table's rows in one or more frames, with the types of their columns.
 
     only: a column and the value of it that is wanted; a database is asked for those rows alone.
@@ -141,7 +143,7 @@ def open_rows(connectors: Connectors, origin: Origin, name: str, only: tuple[str
     from node.connectors.database import read_rows
 
     assert origin.database is not None and origin.sql is not None  # `Origin` refuses anything else
-    for names, batch in read_rows(origin.database, connectors.database[origin.database], origin.sql, only):
+    for names, batch in read_rows(origin.database, databases[origin.database], origin.sql, only):
         if len(set(names)) != len(names):
             raise InputError("column-repeated", f"{name}: two columns of its SELECT have one name; rename one")
         frame = pl.DataFrame(batch, schema=dict.fromkeys(names, pl.String), orient="row").lazy()

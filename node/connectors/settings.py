@@ -2,6 +2,7 @@
 
     [database.NAME]   url, password_env | password_file      where SQL runs; a password never stands in the file
     [applications]    file | sql + database; application, applicant, decided, target?, accepted?, borrower?
+    [outcomes]        file | sql + database; application, result, on, values?     for `creditmesh-node outcomes`
     [source.NAME]     file | sql + database; key, as_of, known?, consent?, consent_required, match?, date_format?
     [source.NAME.coverage]   file | sql + database; key, as_of, consent?    who was asked about, and when
     [field.NAME]      take, source, column, months | days, where, group, top, of, over, values, scale, outside
@@ -29,6 +30,7 @@ __all__ = [
     "Coverage",
     "Database",
     "Origin",
+    "Outcomes",
     "Ratio",
     "Role",
     "Source",
@@ -134,6 +136,16 @@ class Applications(Origin):
     target: Column | None = None
     accepted: Column | None = None
     borrower: Column | None = None
+    date_format: DateFormat | None = None
+
+
+class Outcomes(Origin):
+    """`[outcomes]`: how loans ended, by application; values: what the texts of `result` mean, if not these two."""
+
+    application: Column
+    result: Column
+    on: Column
+    values: dict[str, Literal["repaid", "bad"]] = Field(default={"repaid": "repaid", "bad": "bad"}, min_length=1)
     date_format: DateFormat | None = None
 
 
@@ -273,6 +285,7 @@ class Connectors(Section):
 
     database: dict[Name, Database] = Field(default_factory=dict)
     applications: Applications
+    outcomes: Outcomes | None = None
     source: dict[Name, Source] = Field(min_length=1)
     field: dict[str, Mapped] = Field(min_length=1)
 
@@ -318,7 +331,8 @@ def load_connectors(path: Path, dictionary: Dictionary) -> Connectors:
 
 
 def _faults(connectors: Connectors, dictionary: Dictionary) -> Iterator[tuple[str, str]]:
-    for name, origin in connectors.origins():
+    tables = list(connectors.origins())
+    for name, origin in tables if connectors.outcomes is None else [*tables, ("outcomes", connectors.outcomes)]:
         if origin.database is not None and origin.database not in connectors.database:
             yield name, f"database {origin.database} is not declared; add [database.{origin.database}]"
     if "applications" in connectors.source:
