@@ -57,6 +57,7 @@ class Office:
     send: queues bytes for a member. backlog: bytes queued for it that it has not acknowledged. now: the loop's
     monotonic clock, seconds. defer: lets entries ride on the next commit of the coordinator's log. seal: has the log's
     head cosigned at the end of a job, and gives up after a moment. release: releases what enough banks cosigned.
+    timed: learns how long a phase of a round took, seconds.
     """
 
     config: CoordinatorConfig
@@ -72,6 +73,7 @@ class Office:
     release: Callable[[], Awaitable[None]]
     progress: Progress
     farewells: Farewells
+    timed: Callable[[str, float], None] = lambda _phase, _seconds: None
 
 
 @dataclass(slots=True)
@@ -165,7 +167,7 @@ class Clerk:
             resumed = (past, kept.footing)
         new_spool = partial(DiskSpool, office.config.state.dir)
         desk = Desk(office.send, self._note_round, self._note_event, office.now, office.backlog, new_spool,
-                    postbook.sent, self._keep)  # fmt: skip
+                    postbook.sent, self._keep, office.timed)  # fmt: skip
         self.session = JobSession(manifest, office.identity, office.presence, desk, resumed)
         office.counter.serve(self.job.id, manifest.purpose, self.session.receive)
         self.session.heed("cancel" if self._cancelled else self.job.wish)

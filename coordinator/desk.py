@@ -58,7 +58,8 @@ class Desk:
     send: queues bytes for a member. note_round, note_event: write to the store, durable on return. now: the loop's
     monotonic clock in seconds. backlog: bytes that are queued for a member and that it has not acknowledged.
     new_spool: makes the place where a sum's masked parts wait. sent: writes down what was just sent. keep: makes
-    durable where the job stands, before the epoch that it names is called.
+    durable where the job stands, before the epoch that it names is called. timed: learns how long a phase took, in
+    seconds.
     """
 
     send: Callable[[str, bytes], None]
@@ -69,3 +70,4 @@ class Desk:
     new_spool: Callable[[], Spool] = MemorySpool
     sent: Callable[[Sequence[Downlink]], None] = lambda _downlinks: None
     keep: Callable[[Footing], Any] = lambda _footing: None
+    timed: Callable[[str, float], None] = lambda _phase, _seconds: None

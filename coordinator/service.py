@@ -29,6 +29,7 @@ from coordinator.keys_file import CoordinatorKeys, read_keys
 from coordinator.link import HubSettings
 from coordinator.live import LiveWatch
 from coordinator.log_store import LOG_ORIGIN, LogPlace, LogSettings, LogStore, load_log_key
+from coordinator.observation import Observation
 from coordinator.outcome import write_whole
 from coordinator.presence import Presence
 from coordinator.progress import Progress
@@ -119,6 +120,7 @@ class _Service:
         self._admission = Admission(AdmissionDesk(config, keys, store, self._hub, lambda: self._members, refusals.note))
         self._hub.why_refused = self._admission.registrar.refusal
         self._admission.serve(self._counter)
+        self._observation = Observation(config, store, self._presence, log)
         progress = Progress(store)
         self._farewells = Farewells(store, progress, keys.identity, self._presence, self._hub.send, self._hub.backlog)
         self._office = Office(
@@ -135,6 +137,7 @@ class _Service:
             self._release,
             progress,
             self._farewells,
+            self._observation.timed,
         )
 
     def _make_relay(self, keys: CoordinatorKeys, log: LogStore, heads: HeadStore) -> Relay:
@@ -200,6 +203,7 @@ class _Service:
             await self._admission.stop()
             await self._hub.stop()
             (self._config.state.dir / "listening.json").unlink(missing_ok=True)
+            self._observation.close()
         return code
 
     async def _jobs(self) -> None:
@@ -256,6 +260,7 @@ class _Service:
                 self._hub.cut(name)
             await self._admission.settle()
             await asyncio.to_thread(self._write_down, dict(self._members))
+            await self._observation.settle(self._members)
             await asyncio.sleep(_FOLLOW_S)
 
     def _write_down(self, members: dict[str, Member]) -> None:
@@ -295,6 +300,7 @@ class _Service:
         self._wake()
 
     def _on_message(self, member: str, message: bytes) -> None:
+        self._observation.received(member, len(message))
         if not self._relay.take(member, message):
             self._counter.take(member, message)
 

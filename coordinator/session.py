@@ -228,6 +228,13 @@ class JobSession:
 
     async def _gather(self, may_shrink: bool = False) -> None:
         """Wait until the phase has all it needs, or until those who are missing are lost."""
+        began, phase = self._desk.now(), self.aggregator.phase
+        try:
+            await self._answers(may_shrink)
+        finally:
+            self._desk.timed(phase.value, self._desk.now() - began)
+
+    async def _answers(self, may_shrink: bool) -> None:
         self.deadline = deadline = self._desk.now() + self.manifest.round_deadline_s
         start = self.aggregator.phase
         while self.aggregator.phase is start:

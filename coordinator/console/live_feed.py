@@ -12,9 +12,17 @@ from typing import Any
 
 from coordinator.store import FINAL_STATES, Job, JobEvent, Store
 
-__all__ = ["LiveFeed", "Snapshot", "look"]
+__all__ = ["STEPS", "LiveFeed", "Snapshot", "look"]
 
 POLL_S = 0.5
+# The five steps of a round that people follow, and the protocol's phases in each.
+STEPS: Mapping[str, frozenset[str]] = {
+    "join": frozenset({"joining", "approving", "idle"}),
+    "keys": frozenset({"assembling", "agreeing"}),
+    "upload": frozenset({"uploading"}),
+    "unmask": frozenset({"voting", "revealing", "settled"}),
+    "apply": frozenset({"checking", "verified", "ready"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,12 @@ class Snapshot:
     def over(self) -> bool:
         """Say whether nothing more will happen."""
         return self.job.state in FINAL_STATES
+
+    @property
+    def step(self) -> int:
+        """Return which of `STEPS` the running phase belongs to, -1 between them."""
+        phase = "" if self.live is None else str(self.live.get("phase", ""))
+        return next((place for place, phases in enumerate(STEPS.values()) if phase in phases), -1)
 
 
 @dataclass(slots=True)
@@ -55,8 +69,7 @@ def look(store: Store, job_id: str, before: Snapshot | None = None) -> Snapshot:
 
 
 def _live(store: Store, job: Job) -> Mapping[str, Any] | None:
-    read = getattr(store, "live", None)
-    live = read() if read is not None and job.state not in FINAL_STATES else None
+    live = store.live() if job.state not in FINAL_STATES else None
     return live if live is not None and live.get("job") == job.id else None
 
 

@@ -40,6 +40,7 @@ ENTRANCES = (
     Entrance("POST", "/jobs/preview", _TEAM, job_form.preview),
     Entrance("POST", "/jobs", _TEAM, job_form.submit),
     Entrance("GET", "/jobs/{job}", _ALL, jobs.detail),
+    Entrance("POST", "/jobs/{job}/wish", _OPERATOR, jobs.wish),
     Entrance("GET", "/jobs/{job}/stream", _TEAM, jobs.stream, quiet=True),
     Entrance("GET", "/measures", _TEAM, measures.show),
     Entrance("GET", "/models", _ALL, models.listing),

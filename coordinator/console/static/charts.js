@@ -38,7 +38,7 @@
     var width = Math.max(240, plot.clientWidth);
     var chart = new uPlot({
       width: width, height: Math.round(Math.min(300, width * 0.62)), legend: { show: false }, cursor: { show: false },
-      scales: { x: { time: false }, y: { range: function (_u, low, high) { return [Math.min(0, low), high > 0 ? high * 1.06 : 1]; } } },
+      scales: { x: { time: false, range: function (_u, low, high) { return kind === "bars" ? [low - 0.6, high + 0.6] : [low, high]; } }, y: { range: function (_u, low, high) { return [Math.min(0, low), high > 0 ? high * 1.06 : 1]; } } },
       axes: [axis(heading(table, x)), axis(heading(table, y))], series: lines
     }, sets, plot);
     plot.querySelector("canvas").setAttribute("aria-hidden", "true");

@@ -9,17 +9,20 @@ from starlette.responses import Response, StreamingResponse
 
 from coordinator.console.live_feed import Snapshot, look
 from coordinator.console.story import Chapter, tell
-from coordinator.console.visit import Visit
+from coordinator.console.visit import Visit, go
 from coordinator.model_view import outcome_of
-from coordinator.store import JobEvent
+from coordinator.rows import Wish
+from coordinator.store import FINAL_STATES, JobEvent
+from privacy.errors import InputError
 
-__all__ = ["current", "detail", "listing", "stream"]
+__all__ = ["current", "detail", "listing", "stream", "wish"]
 
 PAGE = 40
 LIST_PAGE = 30
 HEARTBEAT_S = 15.0
 MOST_STREAMS = 6
 MOST_ROWS = 60
+_WISHES: Mapping[str, Wish] = {"pause": "pause", "go": "", "cancel": "cancel"}
 # What the page shows where nobody asked for every round.
 _QUIET_KINDS = frozenset({"round-opened"})
 
@@ -61,10 +64,20 @@ def detail(visit: Visit) -> Response:
 def current(visit: Visit) -> Response:
     """Draw the round that runs now, or say that none does."""
     store = visit.desk.store
-    waiting = [job for job in store.jobs() if job.state not in ("done", "failed")]
+    waiting = [job for job in store.jobs() if job.state not in FINAL_STATES]
     running = [job for job in waiting if job.state != "queued"]
     snapshot = look(store, running[0].id) if running else None
     return visit.page("live.html.j2", snapshot=snapshot, queued=[job for job in waiting if job.state == "queued"])
+
+
+def wish(visit: Visit) -> Response:
+    """Ask the coordinator to pause a job, let it go on, or cancel it; it does so at the next round."""
+    job_id, asked = visit.path["job"], visit.form.get("wish", "")
+    if asked not in _WISHES:
+        raise InputError("wish-form", "choose to pause the job, to let it go on, or to cancel it")
+    visit.desk.store.set_wish(job_id, _WISHES[asked])
+    visit.note(f"{asked}-job", job_id)
+    return go(f"/jobs/{job_id}")
 
 
 def stream(visit: Visit) -> Response:

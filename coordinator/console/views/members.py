@@ -27,9 +27,9 @@ class Seat:
 def show(visit: Visit) -> Response:
     """Draw the table of members."""
     desk = visit.desk
-    seen = read_sightings(desk.config.state.dir)
-    ends = CertificateStore(desk.store.engine).ends()
     now = desk.now_us()
+    seen = read_sightings(desk.config.state.dir, now)
+    ends = CertificateStore(desk.store.engine).ends()
     seats = [
         Seat(member, seen.get(member.id), None if member.id not in ends else (ends[member.id] - now) // DAY_US)
         for member in desk.store.members()
