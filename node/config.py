@@ -55,6 +55,11 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _listen(value: str) -> str:
+    # Port 0 lets the system choose; `scoring.json` then tells which.
+    return value if value.endswith(":0") and _ENDPOINT.fullmatch(value) else _endpoint(value)
+
+
 def _names(value: Any) -> Any:
     fine = (
         isinstance(value, list | tuple)
@@ -199,7 +204,7 @@ class ScoringSettings(Section):
     of this CA besides their token.
     """
 
-    listen: Annotated[str, AfterValidator(_endpoint)] = "127.0.0.1:8090"
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8090"
     policy: RelativePath | None = None
     reference: RelativePath | None = None
     certificate: RelativePath | None = None
