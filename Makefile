@@ -25,7 +25,7 @@ help:
 	@echo 'make redteam plays the attacks on the protocol and says who refused each'
 	@echo 'make model   explores every way a coordinator can play the protocol; takes some minutes'
 	@echo 'make tamper  1000 ways to tamper with the logs of a demo [CASES=1000] [SEED=0]'
-	@echo 'make accept  programs of others judge our logs (Go, sigstore); each skip is named'
+	@echo 'make accept  programs of others judge our logs and exports (Go, sigstore, PMML4S); each skip is named'
 	@echo 'make wire    protobuf code           make locks   requirements/*.lock (asks the package index)'
 	@echo 'make setup   only the .venv          make towers  try again to install torch and Flower'
 
@@ -90,6 +90,9 @@ accept: setup
 	@test -x .venv-accept/bin/python || { $(VENV_PYTHON) -m venv .venv-accept && \
 		.venv-accept/bin/python -m pip install -qq --disable-pip-version-check sigstore==4.5.1 pymerkle==7.0.0 \
 		rfc8785==0.1.4; } || echo 'accept: sigstore could not be installed; its tests are skipped' >&2
+	@.venv-accept/bin/python -c 'import duckdb, pypmml' 2>/dev/null || .venv-accept/bin/python -m pip install -qq \
+		--disable-pip-version-check duckdb==2.0.0 pypmml==1.5.8 || \
+		echo 'accept: DuckDB and PMML4S could not be installed; their tests are skipped' >&2
 	@$(VENV_PYTHON) -m pytest -rs tests/interop
 
 model: setup

@@ -80,11 +80,11 @@ def _characteristic(parent: Xml.Element, item: CardField) -> None:
         return
     if coding.kind == "category":
         for place, group in enumerate(coding.groups):
-            within = Xml.SubElement(
-                attribute(place), "SimpleSetPredicate", {"field": item.name, "booleanOperator": "isIn"}
-            )
-            levels = Xml.SubElement(within, "Array", {"type": "string", "n": str(len(group))})
-            levels.text = " ".join(_quoted(item.levels[level]) for level in group)
+            parent = attribute(place)
+            if len(group) > 1:
+                parent = Xml.SubElement(parent, "CompoundPredicate", {"booleanOperator": "or"})
+            for level in group:
+                _compare(parent, item.name, "equal", item.levels[level])
         return
     for place, cut in enumerate(coding.cuts):
         _compare(attribute(place), item.name, "lessThan", cut)
@@ -102,9 +102,7 @@ def _missing(parent: Xml.Element, item: CardField) -> None:
         _compare(parent, item.name, "greaterThan", bounds[1])
 
 
-def _compare(parent: Xml.Element, field: str, operator: str, value: float) -> None:
-    Xml.SubElement(parent, "SimplePredicate", {"field": field, "operator": operator, "value": repr(value)})
-
-
-def _quoted(level: str) -> str:
-    return '"' + level.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _compare(parent: Xml.Element, field: str, operator: str, value: float | str) -> None:
+    # Levels are compared one by one: readers disagree on how quotes and backslashes stand in an Array of strings.
+    text = value if isinstance(value, str) else repr(value)
+    Xml.SubElement(parent, "SimplePredicate", {"field": field, "operator": operator, "value": text})

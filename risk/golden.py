@@ -18,12 +18,11 @@ _SEED = 20_261_101
 
 
 def golden_table(codings: Sequence[Coding], rows: int) -> Table:
-    """Return at least that many rows over these fields (one coding each; of several of one field the finest counts)."""
-    finest: dict[str, Coding] = {}
-    for coding in codings:
-        if coding.name not in finest or coding.bins > finest[coding.name].bins:
-            finest[coding.name] = coding
-    values = {name: _values(coding) for name, coding in finest.items()}
+    """Return at least that many rows over these fields; of several codings of one field every edge is visited."""
+    of_field: dict[str, list[np.ndarray]] = {}
+    for coding in dict.fromkeys(codings):
+        of_field.setdefault(coding.name, []).append(_values(coding))
+    values = {name: np.concatenate(each) for name, each in of_field.items()}
     size = max(rows, sum(len(each) for each in values.values()))
     rng = np.random.default_rng(_SEED)
     columns = {name: each[rng.integers(0, len(each), size)] for name, each in values.items()}
