@@ -1,9 +1,10 @@
 """Two models on the same rows: what one gains over the other, and how sure that is.
 
 It sees counts, never a row. Theory: the variance of the difference of two AUCs on the same rows is that of the
-difference of each row's placements among the other class (DeLong, DeLong and Clarke-Pearson, 1988). A row's placement
-depends on its score cell alone, so the members can add the squares of their rows' differences, and nothing about how
-the two scores go together is shown but two sums.
+difference of each row's placements among the other class (DeLong, DeLong and Clarke-Pearson, 1988). What placement a
+score has follows from counts that everybody knows, so the members can add their rows' differences and the squares of
+them, and nothing about how the two scores go together is shown but four sums. Inside a cell the other class is taken to
+be spread as all its rows are.
 """
 
 import math
@@ -36,34 +37,44 @@ class Gain:
 def placements(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
     """Return what share of the other class a row of each score bin is beyond, in steps of 2**-15.
 
-    Two arrays (1000,) int64: for a bad row the share of goods in safer cells, for a good row the share of bads in
-    riskier ones; half of its own cell's. Rounded down, by whole numbers alone.
+    Two arrays (1000,) int64: for a bad row the share of goods that are safer, for a good row the share of bads that are
+    riskier. Rounded down, by whole numbers alone.
     """
-    bads = counts.bads.astype(np.int64)
-    goods = counts.cell_rows - bads
-    total_bads, total_goods = max(int(bads.sum()), 1), max(int(goods.sum()), 1)
-    below = 2 * (np.cumsum(goods) - goods) + goods
-    above = 2 * (int(bads.sum()) - np.cumsum(bads)) + bads
-    one = 1 << PLACE_BITS
-    return below[counts.cells] * one // (2 * total_goods), above[counts.cells] * one // (2 * total_bads)
+    rows, cells, bads = counts.rows.tolist(), counts.cells.tolist(), counts.bads.tolist()
+    sizes = counts.cell_rows.tolist()
+    total_bads = sum(bads)
+    total_goods = sum(sizes) - total_bads
+    places: tuple[list[int], list[int]] = ([], [])
+    below_bads = below_goods = inside = 0
+    for bin_rows, cell, before in zip(rows, cells, [0, *cells], strict=False):
+        if cell != before:
+            below_bads, below_goods = below_bads + bads[before], below_goods + sizes[before] - bads[before]
+            inside = 0
+        # In half rows of the cell, so that the middle of a bin is whole.
+        size = max(sizes[cell], 1)
+        part = 2 * inside + bin_rows
+        goods = 2 * size * below_goods + part * (sizes[cell] - bads[cell])
+        riskier = 2 * size * (total_bads - below_bads) - part * bads[cell]
+        places[0].append((goods << PLACE_BITS) // (2 * size * max(total_goods, 1)))
+        places[1].append((riskier << PLACE_BITS) // (2 * size * max(total_bads, 1)))
+        inside += bin_rows
+    return np.array(places[0], dtype=np.int64), np.array(places[1], dtype=np.int64)
 
 
-def compare(champion: ScoreCounts, challenger: ScoreCounts, squares: tuple[int, int]) -> Gain | None:
+def compare(champion: ScoreCounts, challenger: ScoreCounts, moments: tuple[int, int, int, int]) -> Gain | None:
     """Return what the challenger gains; None where only one class is there, or one row of a class.
 
-    squares: sums over the bads and over the goods of the squared difference of a row's two placements.
+    moments: over the bads, then over the goods, the sum of the differences of a row's two placements and the sum of
+    their squares.
     """
     first, second = score_figures(champion).auc, score_figures(challenger).auc
     bads = int(champion.bads.sum())
     goods = int(champion.rows.sum()) - bads
     if first is None or second is None or min(bads, goods) < 2:
         return None
-    variance = 0.0
-    one = float(1 << PLACE_BITS)
-    # In cells the AUCs are not quite those of bins, so each class's mean is taken from the cells too.
-    gap = (_cell_area(challenger) - _cell_area(champion)) * one
-    for total, count in zip(squares, (bads, goods), strict=True):
-        variance += max(total - count * gap * gap, 0.0) / (count - 1) / count / (one * one)
+    one, variance = float(1 << PLACE_BITS), 0.0
+    for total, squares, count in ((*moments[:2], bads), (*moments[2:], goods)):
+        variance += max(squares - total * total / count, 0.0) / (count - 1) / count / (one * one)
     difference, error = second - first, math.sqrt(variance)
     chance = 1.0 if difference == 0.0 else 0.0 if error == 0.0 else 2.0 * normal_tail(abs(difference) / error)
     return Gain(difference, error, chance)
@@ -82,10 +93,3 @@ def auc_error(counts: ScoreCounts) -> float | None:
         mean = float(np.sum(own * place)) / count
         variance += float(np.sum(own * (place - mean) ** 2)) / (count - 1) / count
     return math.sqrt(variance)
-
-
-def _cell_area(counts: ScoreCounts) -> float:
-    bads = counts.bads.astype(np.int64)
-    goods = counts.cell_rows - bads
-    below = 2 * (np.cumsum(goods) - goods) + goods
-    return int((bads * below).sum()) / (2 * int(bads.sum()) * int(goods.sum()))

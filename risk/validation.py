@@ -152,5 +152,6 @@ def _pair_rounds(
     first, second = (grade_cuts(model) for model in plan.models)
     pair = Pair((cut_offs[0], cut_offs[1]), (tuple(first), tuple(second)))
     sums = (yield ask_pair(spec, plan, whole, pair)).astype(np.int64)
-    matrix = sums[6:].reshape(len(first) + 1, len(second) + 1)
-    return Together((int(sums[0]), int(sums[1])), tuple(sums[2:6].tolist()), tuple(map(tuple, matrix.tolist())))
+    matrix = sums[8:].reshape(len(first) + 1, len(second) + 1)
+    moments = (int(sums[0]), int(sums[1]), int(sums[2]), int(sums[3]))
+    return Together(moments, tuple(sums[4:8].tolist()), tuple(map(tuple, matrix.tolist())))

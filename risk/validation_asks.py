@@ -103,7 +103,7 @@ def ask_pair(spec: JobSpec, plan: Plan, whole: Sequence[ScoreCounts], pair: Pair
             grade[start:] += 1
         arrays[f"{name}-grade"] = grade
         arrays[f"{name}-declined"] = (np.arange(SCORE_BINS) >= cut).astype(np.int64)
-    length = 2 + 4 + (len(pair.grades[0]) + 1) * (len(pair.grades[1]) + 1)
+    length = 4 + 4 + (len(pair.grades[0]) + 1) * (len(pair.grades[1]) + 1)
     return _ask(spec, plan, "pair", length, (spec.max_rows, 1 << (2 * PLACE_BITS)), arrays)
 
 
@@ -191,15 +191,15 @@ def _pair(ask: Ask, target: np.ndarray, scores: Sequence[np.ndarray], selected: 
     first, second = (bins[selected] for bins in scores)
     bad = target[selected] == 1
     arrays = ask.arrays
-    squares = []
+    moments = []
     for name, chosen in (("bad", bad), ("good", ~bad)):
         step = arrays[f"second-{name}"][second[chosen]] - arrays[f"first-{name}"][first[chosen]]
-        squares.append(int((step * step).sum()))
+        moments += [int(step.sum()), int((step * step).sum())]
     swap = 2 * arrays["first-declined"][first] + arrays["second-declined"][second]
     wide = int(arrays["second-grade"].max()) + 1
     size = (int(arrays["first-grade"].max()) + 1) * wide
     grades = arrays["first-grade"][first] * wide + arrays["second-grade"][second]
-    parts = [np.array(squares), np.bincount(swap, minlength=4), np.bincount(grades, minlength=size)]
+    parts = [np.array(moments), np.bincount(swap, minlength=4), np.bincount(grades, minlength=size)]
     return np.concatenate(parts).astype(np.int64)
 
 
