@@ -255,7 +255,10 @@ class GrpcHub:
                 frame = await context.read()
         except TimeoutError as error:
             raise _Ended(grpc.StatusCode.DEADLINE_EXCEEDED, "no-greeting") from error
-        if frame is grpc.aio.EOF or kind_of(frame) != "hello":
+        if frame is grpc.aio.EOF:
+            # Whoever says nothing only wanted to know whether it would be let in, as `creditmesh-node doctor` does.
+            raise _Ended(grpc.StatusCode.CANCELLED, "no-greeting")
+        if kind_of(frame) != "hello":
             raise _Ended(grpc.StatusCode.INVALID_ARGUMENT, "no-greeting")
         if frame.hello.version != WIRE_VERSION:
             raise _Ended(grpc.StatusCode.FAILED_PRECONDITION, "wire-version")

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from node.grpc_link import GrpcLink
+from node.grpc_link import GrpcLink, probe
 from node.link import ControlBlock, Link, LinkSettings
 from node.record_store import RecordStore
 from privacy.errors import InputError, MisuseError, VerificationError
@@ -22,7 +22,7 @@ from privacy.log.receipt import Seen, decode_receipt, verify_receipt
 from privacy.log.record import BLOCKS, Entry, Event
 from privacy.outgoing import Outgoing
 
-__all__ = ["Gate", "GateSettings", "LinkEvents", "LinkFactory", "grpc_link"]
+__all__ = ["Gate", "GateSettings", "LinkEvents", "LinkFactory", "ask_admission", "grpc_link"]
 
 FLUSH_S = 0.25
 SIGNATURE = "secagg.sum-signature"
@@ -92,6 +92,14 @@ def grpc_link(settings: LinkSettings, boot: bytes, events: LinkEvents) -> LinkFa
         )
 
     return make
+
+
+def ask_admission(settings: LinkSettings) -> str:
+    """Return why the coordinator would refuse our certificate now, as a slug; empty if it would not.
+
+    It says nothing of the bank's and carries no message, so there is nothing to record. Blocking.
+    """
+    return probe(settings)
 
 
 class Gate:

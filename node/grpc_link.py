@@ -39,9 +39,9 @@ from privacy.channel import (
     HelloAck,
     Position,
 )
-from privacy.errors import MisuseError, PeerError
+from privacy.errors import InputError, MisuseError, PeerError
 
-__all__ = ["WIRE_VERSION", "GrpcLink"]
+__all__ = ["WIRE_VERSION", "GrpcLink", "probe"]
 
 WIRE_VERSION = 1
 # A chunk with its numbers and field headers; nothing larger is read from the network.
@@ -272,6 +272,25 @@ class GrpcLink:
                 raise _Broken(f"nothing was heard from the coordinator for {settings.lost_after_s:g} s")
             channel.beat()
             self._wake.set()
+
+
+def probe(settings: LinkSettings) -> str:
+    """Return the slug with which the coordinator refuses our certificate, empty if it lets us in.
+
+    Nothing is said on the stream, so a node that runs keeps its place. Blocking; raises InputError if no answer comes.
+    """
+    host, _ = split_endpoint(settings.endpoint)
+    credentials = grpc.ssl_channel_credentials(settings.ca_pem, settings.key_pem, settings.certificate_pem)
+    options = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1))
+    with grpc.secure_channel(settings.endpoint, credentials, options) as transport:
+        try:
+            for _ in link_pb2_grpc.LinkServiceStub(transport).Connect(iter(()), timeout=settings.lost_after_s):
+                break
+        except grpc.RpcError as error:
+            slug = error.details() or ""
+            if slug == "no-greeting" or explain_refusal(slug) is not None:
+                return "" if slug == "no-greeting" else slug
+    raise InputError("link-silent", explain_unreachable(settings, datetime.now(UTC)))
 
 
 def _kind(frame: link_pb2.CoordinatorFrame) -> str | None:

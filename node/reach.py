@@ -19,7 +19,14 @@ from cryptography.hazmat.primitives import serialization
 from node.link import LinkSettings
 from privacy.errors import InputError
 
-__all__ = ["check_credentials", "explain_refusal", "explain_unreachable", "is_loopback", "split_endpoint"]
+__all__ = [
+    "check_credentials",
+    "explain_certificate",
+    "explain_refusal",
+    "explain_unreachable",
+    "is_loopback",
+    "split_endpoint",
+]
 
 REFUSALS = {
     "certificate-without-member": "our certificate does not name exactly one member; ask the operator for a new one",
@@ -110,14 +117,15 @@ def _explain_handshake(settings: LinkSettings, raw: socket.socket, host: str) ->
         with context.wrap_socket(raw, server_hostname=host):
             return None
     except ssl.SSLCertVerificationError as error:
-        return _explain_certificate(error, host)
+        return explain_certificate(error, host)
     except (ssl.SSLEOFError, ConnectionError):
         return f"{settings.endpoint} broke off the TLS handshake; is it the coordinator's gRPC port?"
     except ssl.SSLError:
         return f"{settings.endpoint} does not speak TLS; is it the coordinator's gRPC port?"
 
 
-def _explain_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
+def explain_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
+    """Return what is wrong with the coordinator's certificate, by what TLS found."""
     # The codes are X509_V_ERR_* of OpenSSL's x509_vfy.h.
     match error.verify_code:
         case 62 | 64:
