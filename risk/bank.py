@@ -16,6 +16,7 @@ from risk.curve import fit_of
 from risk.elementary import sigmoid
 from risk.head import Choice, Head, OutOfFold, choose, fit_head
 from risk.job import JobOutcome
+from risk.metrics import freeze
 from risk.model import Model, OwnModels
 from risk.ranking import auc, ks
 
@@ -113,6 +114,7 @@ def bank_result(book: Book, outcome: JobOutcome) -> BankResult:
         return [measure(holdout.target, logit) for logit in scores.values()]
 
     (auc_own, auc_network, auc_mixed), (ks_own, ks_network, ks_mixed) = figures(auc), figures(ks)
+    kept = freeze(own.full, book)
     return BankResult(
         rows_train=len(book.rows("train")),
         rows_test=holdout.rows,
@@ -123,8 +125,8 @@ def bank_result(book: Book, outcome: JobOutcome) -> BankResult:
         ks_network=ks_network,
         ks_mixed=ks_mixed,
         chosen=choose(folds),
-        own=own.full,
-        partner=partner.full,
+        own=kept,
+        partner=kept if partner.full is own.full else freeze(partner.full, book),
         head=head,
         calibration={name: _calibration(head, name, holdout.target, logit) for name, logit in scores.items()},
     )

@@ -19,14 +19,23 @@ from risk.coding import Coding
 from risk.discrimination import calibration_error, calibration_groups, ks_of_counts, roc_of_counts
 from risk.drift import psi
 from risk.model import Model
-from risk.modelfile import decode_model, encode_model
+from risk.modelfile import decode_model, encode_model, with_reference
 from risk.ranking import auc, auc_deviation, ks
-from risk.recipe import Ask
+from risk.recipe import Ask, run_plain
 from risk.reference import Reference, make_reference
 from risk.score_bins import SCORE_BINS, STEPS_PER_LOGIT, bin_pds, merge_bins, score_bins
 from risk.spec import JobSpec
 
-__all__ = ["METRIC_ASKS", "NetworkMetrics", "auc", "auc_deviation", "contribute_metrics", "ks", "metric_rounds"]
+__all__ = [
+    "METRIC_ASKS",
+    "NetworkMetrics",
+    "auc",
+    "auc_deviation",
+    "contribute_metrics",
+    "freeze",
+    "ks",
+    "metric_rounds",
+]
 
 METRIC_ASKS = ("score-rows", "score-rows-train", "score-bads", "reference-rows", "score-rows-later", "score-bads-later")
 
@@ -79,6 +88,13 @@ def metric_rounds(spec: JobSpec, model: Model) -> Generator[Ask, np.ndarray, tup
         later = yield from _measure(spec, "later", raw)
         figures = replace(figures, out_of_time=_figures(later, reference))
     return figures, reference
+
+
+def freeze(model: Model, book: Book) -> Model:
+    """Return a bank's own model with the reference that its own rows give; nothing of it is sent."""
+    spec = replace(book.spec, members=1, multiplier=0, statement=None)
+    _, reference = run_plain(metric_rounds(spec, model), lambda ask: contribute_metrics(ask, book))
+    return with_reference(model, reference)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
