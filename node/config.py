@@ -27,6 +27,7 @@ __all__ = [
     "CoordinatorSettings",
     "IdentitySettings",
     "MemberSettings",
+    "MonitoringSettings",
     "NodeConfig",
     "PermitSettings",
     "ScoringSettings",
@@ -229,6 +230,14 @@ class ScoringSettings(Section):
         return self
 
 
+class MonitoringSettings(Section):
+    """`[monitoring]`: outcomes that make a new training worth it, and rows and bads below which no rule fires."""
+
+    new_outcomes: int = Field(default=500, ge=1, le=2**40)
+    least_rows: int = Field(default=100, ge=30, le=2**40)
+    least_bads: int = Field(default=10, ge=5, le=2**40)
+
+
 class NodeConfig(Section):
     """All settings of one node; paths are resolved against the folder of the file."""
 
@@ -240,6 +249,7 @@ class NodeConfig(Section):
     permit: PermitSettings = PermitSettings()
     state: StateSettings
     scoring: ScoringSettings = ScoringSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
 
 def load(path: Path) -> NodeConfig:

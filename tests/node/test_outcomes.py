@@ -31,7 +31,7 @@ def take(folder: Path, *lines: str, correct: bool = False) -> Taken:
 
 def kept(state: Path) -> dict[str, str]:
     store = OutcomeStore(state)
-    found = {name: each.result for name, each in store.newest().items()}
+    found: dict[str, str] = {name: each.result for name, each in store.newest().items()}
     store.close()
     return found
 
