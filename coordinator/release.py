@@ -12,6 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from coordinator.ballot_box import BallotBox
 from coordinator.log_store import LogStore
 from coordinator.outcome import write_whole
 from coordinator.relay import Quorum
@@ -47,7 +48,9 @@ class Releases:
                 continue
             path = self._state / "jobs" / model.job / "outcome.json"
             document = _read(path)
-            self._log.append([_entry(model.sha256, document, quorum)])
+            champion = BallotBox(self._store.engine).in_force("champion")
+            parent = champion.proposal.model if champion else ""
+            self._log.append([_entry(model.sha256, document, quorum, parent)])
             self._store.release_model(model.sha256, model.job)
             write_whole(path, json.dumps({**document, "released": True}, indent=1, sort_keys=True).encode("utf-8"))
             self._ends.pop(model.job, None)
@@ -55,7 +58,7 @@ class Releases:
         return released
 
 
-def _entry(sha256: str, document: Mapping[str, Any], quorum: Quorum) -> Entry:
+def _entry(sha256: str, document: Mapping[str, Any], quorum: Quorum, parent: str) -> Entry:
     metrics = document.get("metrics") or {}
     figures = {name: value for name, value in metrics.items() if isinstance(value, float) and isfinite(value)}
     body = {
@@ -67,7 +70,9 @@ def _entry(sha256: str, document: Mapping[str, Any], quorum: Quorum) -> Entry:
         "approvers": list(quorum.cosigners)[:64],
         "quorum_size": quorum.size,
     }
-    return Entry("model.released", body, job=document["job"])
+    # The champion that it would follow; the one that releases it does not decide that it does.
+    lineage = {"parent": parent} if parent and parent != sha256 else {}
+    return Entry("model.released", body | lineage, job=document["job"])
 
 
 def _read(path: Path) -> dict[str, Any]:
