@@ -2,9 +2,10 @@
 
 It sees counts by score, never a row. Theory: grades are runs of scores whose observed default rates rise strictly from
 grade to grade. Runs of scores are first pooled until their rates rise (pool adjacent violators; Ayer et al., 1955),
-then the two neighbours that differ least join until ten are left. Each grade's PD is tested against its defaults by
-Jeffreys' test (ECB, instructions for reporting the validation results of internal models, 2019): given D defaults among
-N, the true rate is Beta(D + 1/2, N - D + 1/2); the p-value is the chance that it is at most the PD.
+then the two neighbours that differ least join until ten are left and no two differ by less than chance would. Each
+grade's PD is tested against its defaults by Jeffreys' test (ECB, instructions for reporting the validation results of
+internal models, 2019): given D defaults among N, the true rate is Beta(D + 1/2, N - D + 1/2); the p-value is the chance
+that it is at most the PD.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ __all__ = ["GRADES", "GradeFigures", "MasterScale", "fit_scale", "grade_figures"
 
 GRADES = 10
 LEAST_ROWS = 100
+LEAST_CHI_SQUARE = Fraction(27, 10)
+"""Two grades that differ by less do so by chance, one time in ten."""
 _DOUBT = 0.05
 Finding = Literal["as expected", "PD too low", "PD too high"]
 
@@ -91,9 +94,12 @@ def fit_scale(rows: Sequence[int], bads: Sequence[int], starts: Sequence[int], m
         raise MisuseError("grades-cells", f"{len(rows)} cells, {len(bads)} counts of bads, {len(starts)} starts")
     blocks = [[int(row), int(bad), int(start)] for row, bad, start in zip(rows, bads, starts, strict=True)]
     blocks = _rising(_filled(blocks))
-    while len(blocks) > most:
-        costs = [_difference(one, two) for one, two in pairwise(blocks)]
-        _join(blocks, costs.index(min(costs)))
+    while len(blocks) > 1:
+        gaps = [_difference(one, two) for one, two in pairwise(blocks)]
+        least = min(gaps)
+        if len(blocks) <= most and least >= LEAST_CHI_SQUARE:
+            break
+        _join(blocks, gaps.index(least))
     return MasterScale(
         cuts=tuple(start for _, _, start in blocks[1:]),
         rows=tuple(row for row, _, _ in blocks),

@@ -18,12 +18,14 @@ from risk.book import Book
 from risk.coding import Coding
 from risk.discrimination import calibration_error, calibration_groups, ks_of_counts, roc_of_counts
 from risk.drift import psi
+from risk.grades import fit_scale
 from risk.model import Model
 from risk.modelfile import decode_model, encode_model, with_reference
 from risk.ranking import auc, auc_deviation, ks
 from risk.recipe import Ask, run_plain
 from risk.reference import Reference, make_reference
-from risk.score_bins import SCORE_BINS, STEPS_PER_LOGIT, bin_pds, merge_bins, score_bins
+from risk.score_bins import SCORE_BINS, STEPS_PER_LOGIT, bin_pds, score_bins, starts_of
+from risk.score_cells import cells_of, chosen_cuts
 from risk.spec import JobSpec
 
 __all__ = [
@@ -37,7 +39,10 @@ __all__ = [
     "metric_rounds",
 ]
 
-METRIC_ASKS = ("score-rows", "score-rows-train", "score-bads", "reference-rows", "score-rows-later", "score-bads-later")
+METRIC_ASKS = (
+    *("score-rows-train", "score-bads-train", "score-rows", "score-bads"),
+    *("reference-rows", "score-rows-later", "score-bads-later"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +80,18 @@ class NetworkMetrics:
 def metric_rounds(spec: JobSpec, model: Model) -> Generator[Ask, np.ndarray, tuple[NetworkMetrics, Reference]]:
     """Ask for score histograms of the hold-out and training rows; return the network's figures and the reference."""
     raw = np.frombuffer(encode_model(model), dtype=np.uint8)
-    each = np.arange(SCORE_BINS, dtype=np.int64)
-    train = (yield _ask(spec, "score-rows-train", "train", raw, each)).astype(np.int64)
-    held = yield from _measure(spec, "holdout", raw)
+    train = yield from _measure(spec, "train", raw, ())
+    scale = fit_scale(train.rows.tolist(), train.bads.tolist(), starts_of(train.cells))
+    edges = [cut + SCORE_BINS // 2 for cut in scale.cuts]
+    held = yield from _measure(spec, "holdout", raw, edges)
     counted: list[tuple[int, ...]] = []
     if model.codings:
         counted = split_counts(model.codings, (yield _reference_ask(spec, model.codings)))
     fields = tuple(zip(model.codings, counted, strict=True))
-    reference = make_reference(train, (held.cells, held.rows, held.bads), fields)
+    reference = make_reference(train.bins, scale, fields)
     figures = _figures(held, reference)
     if spec.train_until is not None:
-        later = yield from _measure(spec, "later", raw)
+        later = yield from _measure(spec, "later", raw, edges)
         figures = replace(figures, out_of_time=_figures(later, reference))
     return figures, reference
 
@@ -109,12 +115,13 @@ class _Measured:
 
 
 def _measure(
-    spec: JobSpec, which: Literal["holdout", "later"], raw: np.ndarray
+    spec: JobSpec, which: Literal["train", "holdout", "later"], raw: np.ndarray, edges: Sequence[int]
 ) -> Generator[Ask, np.ndarray, _Measured]:
-    """Ask for rows in score bins, and then for labels on runs of them."""
+    """Ask for rows in score bins, and then for labels on runs of them; edges: first bins of the model's grades."""
     suffix = "" if which == "holdout" else f"-{which}"
     bins = (yield _ask(spec, f"score-rows{suffix}", which, raw, np.arange(SCORE_BINS, dtype=np.int64))).astype(np.int64)
-    cells = merge_bins(bins)
+    # Cut as a validation of the model cuts the same rows, so that the two together show no smaller cell.
+    cells = cells_of(chosen_cuts(bins, edges))
     bads = (yield _ask(spec, f"score-bads{suffix}", which, raw, cells)).astype(np.int64)
     rows, weight = np.zeros(len(bads), dtype=np.int64), np.zeros(len(bads))
     np.add.at(rows, cells, bins)

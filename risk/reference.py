@@ -13,8 +13,8 @@ import numpy as np
 
 from risk.coding import Coding, coding_from_document
 from risk.errors import InputError
-from risk.grades import MasterScale, fit_scale, scale_from_document
-from risk.score_bins import SCORE_BINS, STEPS_PER_LOGIT, starts_of
+from risk.grades import MasterScale, scale_from_document
+from risk.score_bins import SCORE_BINS, STEPS_PER_LOGIT
 from risk.table import Table
 
 __all__ = ["Reference", "make_reference", "reference_from_document"]
@@ -27,7 +27,7 @@ class Reference:
     """Hold the frozen bins and the training rows in them.
 
     score_cuts: rising, in steps of 1/64 of log-odds; a row that reaches a cut is in the next bin. score_rows: rows per
-    score bin. fields: each field's bins and its rows per bin. scale: rating grades, fitted on the hold-out rows.
+    score bin. fields: each field's bins and its rows per bin. scale: rating grades, fitted on the training rows.
     """
 
     score_cuts: tuple[int, ...]
@@ -63,26 +63,12 @@ class Reference:
         return {"fields": fields, "grades": self.scale.to_document(), "score": score}
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Held:
-    """Hold-out rows and bads in score cells; cells: (1000,) int64 cell of every score bin."""
-
-    cells: np.ndarray
-    rows: np.ndarray
-    bads: np.ndarray
-
-
-def make_reference(
-    train: np.ndarray,
-    held: tuple[np.ndarray, np.ndarray, np.ndarray],
-    fields: Sequence[tuple[Coding, Sequence[int]]],
-) -> Reference:
+def make_reference(train: np.ndarray, scale: MasterScale, fields: Sequence[tuple[Coding, Sequence[int]]]) -> Reference:
     """Return the reference of a model.
 
-    train: training rows in each of the 1 000 score bins. held: cell of every score bin, (1000,) int64, and hold-out
-    rows and bads in each cell. fields: bins of every field that the model uses, and training rows in each.
+    train: training rows in each of the 1 000 score bins. scale: the rating grades. fields: bins of every field that the
+    model uses, and training rows in each.
     """
-    hold = _Held(*held)
     total = max(int(train.sum()), 1)
     tenth = np.minimum((np.cumsum(train) - (train + 1) // 2) * _GROUPS // total, _GROUPS - 1)
     starts = np.flatnonzero(np.diff(tenth)) + 1
@@ -90,7 +76,7 @@ def make_reference(
         score_cuts=tuple(int(start) - SCORE_BINS // 2 for start in starts),
         score_rows=tuple(int(part.sum()) for part in np.split(train, starts)),
         fields=tuple((coding, tuple(int(count) for count in rows)) for coding, rows in fields),
-        scale=fit_scale(hold.rows.tolist(), hold.bads.tolist(), starts_of(hold.cells)),
+        scale=scale,
     )
 
 

@@ -1,7 +1,8 @@
-"""Scores in 1 000 bins, and runs of bins with enough rows to be asked for labels.
+"""Scores in 1 000 bins.
 
 It asks for nothing. Theory: a bin is 1/64 of log-odds wide, between -7.8 and +7.8, the outermost open; rows in one bin
-are ties, which costs less than a thousandth of AUC. Bins carry no label until runs of them hold fifty rows.
+are ties, which costs less than a thousandth of AUC. Bins carry no label until runs of them hold fifty rows
+(`risk.score_cells`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import numpy as np
 
 from risk.elementary import sigmoid
 
-__all__ = ["MIN_ROWS", "SCORE_BINS", "STEPS_PER_LOGIT", "bin_pds", "merge_bins", "score_bins", "starts_of"]
+__all__ = ["MIN_ROWS", "SCORE_BINS", "STEPS_PER_LOGIT", "bin_pds", "score_bins", "starts_of"]
 
 SCORE_BINS = 1000
 STEPS_PER_LOGIT = 64
@@ -26,19 +27,6 @@ def score_bins(logit: np.ndarray) -> np.ndarray:
 def bin_pds() -> np.ndarray:
     """Return the PD in the middle of each bin, (1000,) float64."""
     return sigmoid((np.arange(SCORE_BINS) - SCORE_BINS // 2 + 0.5) / STEPS_PER_LOGIT)
-
-
-def merge_bins(rows: np.ndarray, least: int = MIN_ROWS) -> np.ndarray:
-    """Return the cell of every bin, (n_bins,) int64: runs of neighbours with at least so many rows each."""
-    cells = np.zeros(len(rows), dtype=np.int64)
-    cell, gathered, left = 0, 0, int(rows.sum())
-    for place, count in enumerate(rows.tolist()):
-        cells[place] = cell
-        gathered += count
-        left -= count
-        if gathered >= least and left >= least:
-            cell, gathered = cell + 1, 0
-    return cells
 
 
 def starts_of(cells: np.ndarray) -> Sequence[int]:
