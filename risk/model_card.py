@@ -124,7 +124,9 @@ def _figures(dossier: Dossier) -> Section:
     sentences = [say("figures-of", rows=_plain(metrics.get("rows")), bads=_plain(metrics.get("bads")))]
     if metrics.get("auc_deviation") is not None:
         sentences.append(say("figures-noise", deviation=f"{metrics['auc_deviation']:.4f}"))
-    sentences += [say("figures-limit"), say("figures-unaudited") if not dossier.validations else say("figures-below")]
+    until = dict(dossier.training.get("parameters", {})).get("train_until")
+    sentences.append(say("figures-later", until=str(until)) if until else say("figures-limit"))
+    sentences.append(say("figures-below") if dossier.validations else say("figures-unaudited"))
     return Section(say("figures-title"), tuple(sentences), ((say("figure"), say("value")), *rows))
 
 

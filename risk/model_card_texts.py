@@ -73,6 +73,11 @@ _TEXTS: Final = {
         "months, other lenders, or applicants who were refused.",
         "留出样本与训练样本同属一段时间、同一批机构，因此不能说明之后月份、其他机构或被拒申请人的情况。",
     ),
+    "figures-later": Text(
+        "The model was trained on rows up to {until} and measured on later ones of the same lenders; of other lenders, "
+        "or applicants who were refused, that says nothing.",
+        "模型以 {until} 及之前的样本训练，并在同一批机构之后月份的样本上测得指标；不能说明其他机构或被拒申请人的情况。",
+    ),
     "figures-unaudited": Text(
         "No validation job has looked at it yet: out-of-time, drift and fairness are not known.",
         "尚无验证作业检验过本模型：跨时间表现、漂移与公平性未知。",

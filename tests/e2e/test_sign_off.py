@@ -1,7 +1,9 @@
 """Sign-off over real processes: a quorum of banks promotes, each bank sees for itself, and a crash loses nothing."""
 
+import hashlib
 import json
 import signal
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -164,6 +166,18 @@ def test_the_logs_of_both_sides_hold_and_agree(room: ConsortiumRoom, models: tup
     for folder in (*folders, room.run.coordinator):
         seen = run_command(command(AUDIT, "verify", folder, "--members", pins, "--no-state", "--json"))
         assert seen.code in (0, 3), seen.out  # the last records may still wait for cosignatures
+
+    # A pack of the same records is the same archive, and says who signed what.
+    packs = [room.folder / f"{place}.zip" for place in (1, 2)]
+    for path in packs:
+        assert operate(room, "evidence", "champion", "--out", str(path)).code == 0
+    assert packs[0].read_bytes() == packs[1].read_bytes()
+    with zipfile.ZipFile(packs[0]) as archive:
+        assert {"manifest.json", "log-checkpoint.txt", "sign-off/1/bank-2.dsse.json"} <= set(archive.namelist())
+        assert hashlib.sha256(archive.read("model.json")).hexdigest() == models[0]
+    card = room.folder / "card.md"
+    assert at_bank(room, "bank-0", "card", models[1][:8], "--out", str(card), "--language", "zh").code == 0
+    assert "挑战者模型" in card.read_text() and "本行结果" in card.read_text()
 
 
 def votes(room: ConsortiumRoom, number: int) -> list[str]:
