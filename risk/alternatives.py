@@ -6,13 +6,14 @@ bounds; special and missing values are no ranges, since nobody can be told to be
 """
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from risk.coding import Coding
 from risk.dictionary import Field
 
-__all__ = ["Alternative", "alternatives_of", "bin_of", "merged"]
+__all__ = ["Alternative", "alternatives_of", "binning", "merged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,24 @@ def merged(signed: Sequence[tuple[object, Alternative]]) -> list[Alternative]:
     return [each for _, each in found]
 
 
-def bin_of(coding: Coding, value: float | int | None) -> int:
-    """Return the bin of one value, as `Coding.codes` does for a column."""
-    if value is None:
-        return coding.bins - 1
+def binning(coding: Coding) -> Callable[[float | int | None], int]:
+    """Return the function that gives one value's bin, as `Coding.codes` does for a column."""
+    last, ordinary = coding.bins - 1, coding.ordinary
     if coding.kind == "category":
-        found = [number for number, group in enumerate(coding.groups) if value in group]
-        return found[0] if found else coding.bins - 1
-    if value in coding.special:
-        return coding.ordinary + coding.special.index(value)
-    # The same side of a cut as numpy's searchsorted with side="right".
-    return sum(1 for cut in coding.cuts if cut <= value)
+        lookup: dict[float | int | None, int] = {
+            level: number for number, group in enumerate(coding.groups) for level in group
+        }
+        return lambda value: lookup.get(value, last)
+    cuts = list(coding.cuts)
+    if coding.kind == "flag":
+        known: dict[float | None, int] = {value: bisect_right(cuts, value) for value in (0.0, 1.0)}
+        return lambda value: known.get(value, last)
+    low, high = coding.bounds or (-math.inf, math.inf)
+    special: dict[float | None, int] = {value: ordinary + place for place, value in enumerate(coding.special)}
+
+    def of_number(value: float | None) -> int:
+        if value is not None and low <= value <= high and value not in special:
+            return bisect_right(cuts, value)
+        return special.get(value, last)
+
+    return of_number

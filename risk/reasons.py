@@ -7,6 +7,7 @@ of fields that an owner can act on, only in the direction that the dictionary de
 brings at least half of what the best one would.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ MOST_REASONS = 4
 MOST_HINTS = 3
 _PREFIX = dict(zip(DIMENSIONS, ("OP", "CR", "BE", "SC"), strict=True))
 _PERCENT = ("share", "ratio")
+_WHOLE = ("count", "heads", "months of 12")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Phrases:
         """Prepare the words; a reason's code, such as `CR03`, counts the fields of its dimension as declared."""
         self.fields = tuple(fields)
         words: Mapping[str, ReasonText] = {item.field: item for item in own}
+        # Texts of ranges, by identity: a scorer keeps its ranges for as long as it serves, and so do the entries here.
+        self._ranges: dict[int, tuple[Alternative, tuple[str, str]]] = {}
         counts = dict.fromkeys(DIMENSIONS, 0)
         self.codes: list[str] = []
         self.names: list[tuple[str, str]] = []
@@ -82,12 +86,20 @@ class Phrases:
 
     def range(self, each: Alternative) -> tuple[str, str]:
         """Return a range in English and Chinese."""
+        known = self._ranges.get(id(each))
+        if known is None or known[0] is not each:
+            known = self._ranges[id(each)] = (each, self._range(each))
+        return known[1]
+
+    def _range(self, each: Alternative) -> tuple[str, str]:
         field = self.fields[each.place]
         if each.levels:
             shown, more = ", ".join(each.levels[:3]), len(each.levels) - 3
             return (f"{shown} and {more} more", f"{shown}等{len(each.levels)}类") if more > 0 else (shown, shown)
         if field.kind == "flag":
             return self.value(each.place, each.value)
+        if field.unit in _WHOLE:
+            return self._whole(field, each)
         low = None if each.low is None else self._number(field, each.low)
         high = None if each.high is None else self._number(field, each.high)
         if low and high:
@@ -97,6 +109,19 @@ class Phrases:
         if high:
             return f"below {high[0]}", f"低于{high[1]}"
         return "any value", "任何值"
+
+    def _whole(self, field: Field, each: Alternative) -> tuple[str, str]:
+        """Return a range of what is counted in whole numbers: from the first to the last of them."""
+        assert field.bounds is not None  # it is a number
+        low = math.ceil(field.bounds[0] if each.low is None else each.low)
+        high = None if each.high is None else math.ceil(each.high) - 1
+        if high is None:
+            return (f"{low:,} or more", f"不低于{low:,}") if each.low is not None else ("any value", "任何值")
+        if high <= low:
+            return f"{low:,}", f"{low:,}"
+        if each.low is None:
+            return f"{high:,} or less", f"不高于{high:,}"
+        return f"{low:,} to {high:,}", f"{low:,}至{high:,}"
 
     def _number(self, field: Field, value: float) -> tuple[str, str]:
         if field.unit in _PERCENT:
@@ -126,7 +151,7 @@ def hints(
     points that are lacking to the cut-off.
     """
     places, lacking = wanted
-    found = []
+    found: list[Gain] = []
     for gain in best:
         place = gain.alternative.place
         value = values[place]
@@ -134,8 +159,9 @@ def hints(
             continue
         nearest = _nearest(phrases.fields[place], value, gain.points, scorer.gains(values, place))
         if nearest is not None:
-            found.append(_hint(phrases, nearest, value, lacking))
-    return sorted(found, key=lambda hint: -hint.points)[:MOST_HINTS]
+            found.append(nearest)
+    found.sort(key=lambda gain: -gain.points)
+    return [_hint(phrases, gain, values[gain.alternative.place], lacking) for gain in found[:MOST_HINTS]]
 
 
 def _reason(phrases: Phrases, gain: Gain, value: Value) -> Reason:

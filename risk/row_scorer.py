@@ -8,18 +8,15 @@ the log-odds. What a field costs is the score with the field at its best range m
 else being equal: computed by scoring that applicant, so it is true whatever the model.
 """
 
-import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from risk.alternatives import Alternative, alternatives_of, bin_of, merged
+from risk.alternatives import Alternative, alternatives_of, binning, merged
 from risk.applicant import Value
 from risk.card import CardField, Scaling, Scorecard
-from risk.coding import Coding
 from risk.curve import STRAIGHT, Curve
 from risk.dictionary import DIMENSIONS, Field
 from risk.elementary import ln, sigmoid_of
@@ -168,8 +165,8 @@ class _CardRow:
         self.steps = [item.weight * woe for woe in item.woe]
         self.bin = binning(item.coding)
         alternatives = alternatives_of(self.place, fields[self.place], [item.coding])
-        signed = [((bin_of(item.coding, each.value),), each) for each in alternatives]
-        self.ranges = [(self.points[bin_of(item.coding, each.value)], each) for each in merged(signed)]
+        ranges = merged([(self.bin(each.value), each) for each in alternatives])
+        self.ranges = [(self.points[self.bin(each.value)], each) for each in ranges]
         self.most, self.best = max(self.ranges, key=lambda found: found[0])
 
 
@@ -240,28 +237,6 @@ class _ShareScorer:
         if self._single:
             return each[0]
         return self._shift + shares[0][0] * each[0] + shares[1][0] * each[1]
-
-
-def binning(coding: Coding):  # type: ignore[no-untyped-def]
-    """Return the function that gives one value's bin, as `Coding.codes` does for a column."""
-    last, ordinary = coding.bins - 1, coding.ordinary
-    if coding.kind == "category":
-        lookup = {level: number for number, group in enumerate(coding.groups) for level in group}
-        lookup[None] = last  # type: ignore[index]
-        return lambda value: lookup.get(value, last)
-    cuts = list(coding.cuts)
-    if coding.kind == "flag":
-        known: dict[float | None, int] = {value: bisect_right(cuts, value) for value in (0.0, 1.0)}
-        return lambda value: known.get(value, last)
-    low, high = coding.bounds or (-math.inf, math.inf)
-    special: dict[float | None, int] = {value: ordinary + place for place, value in enumerate(coding.special)}
-
-    def of_number(value: float | None) -> int:
-        if value is not None and low <= value <= high and value not in special:
-            return bisect_right(cuts, value)
-        return special.get(value, last)
-
-    return of_number
 
 
 def _place(places: dict[str, int], name: str) -> int:

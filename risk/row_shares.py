@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from risk.alternatives import Alternative, bin_of
+from risk.alternatives import Alternative, binning
 from risk.applicant import Value, table_of
 from risk.card import Scorecard
 from risk.coding import Coding
@@ -80,6 +80,7 @@ class _CardPart:
         self.used = tuple(place for place, _ in self._items)
         self._steps = {place: [-item.weight * woe for woe in item.woe] for place, item in self._items}
         self._codings = {place: item.coding for place, item in self._items}
+        self._bin = {place: binning(coding) for place, coding in self._codings.items()}
         self._dimensions = {place: DIMENSIONS.index(item.dimension) for place, item in self._items}
 
     def codings(self, place: int) -> list[Coding]:
@@ -88,8 +89,8 @@ class _CardPart:
 
     def signature(self, alternative: Alternative) -> object:
         """Return what the model makes of an alternative."""
-        coding = self._codings.get(alternative.place)
-        return None if coding is None else self._steps[alternative.place][bin_of(coding, alternative.value)]
+        place = alternative.place
+        return None if place not in self._bin else self._steps[place][self._bin[place](alternative.value)]
 
     def prepare(self, alternatives: Sequence[Alternative]) -> None:
         """Take the alternatives that `alternatives` will score."""
@@ -117,7 +118,7 @@ class _CardPart:
         return shares
 
     def _step(self, values: Sequence[Value], place: int) -> int:
-        return self._steps[place][bin_of(self._codings[place], values[place])]
+        return self._steps[place][self._bin[place](values[place])]
 
 
 class _ForestPart:
@@ -131,6 +132,7 @@ class _ForestPart:
             self._codings.setdefault(_place(fields, column.coding.name), column.coding)
         splits = [np.flatnonzero(tree[:, 3] > 0) for tree in forest.trees]
         width = max(1, *(len(nodes) for nodes in splits))
+        self._bin = {place: binning(coding) for place, coding in self._codings.items()}
         self._tables = np.stack([_leaves(tree, nodes, width) for tree, nodes in zip(forest.trees, splits, strict=True)])
         self._trees = np.arange(len(forest.trees))
         roots = [DIMENSIONS.index(forest.columns[int(tree[0, 0])].dimension) for tree in forest.trees]
@@ -168,7 +170,7 @@ class _ForestPart:
         """Return what the model makes of an alternative."""
         if alternative.place not in self.used:
             return None
-        return self._bits[alternative.place][bin_of(self._codings[alternative.place], alternative.value)].tobytes()
+        return self._bits[alternative.place][self._bin[alternative.place](alternative.value)].tobytes()
 
     def prepare(self, alternatives: Sequence[Alternative]) -> None:
         """Take the alternatives that `alternatives` will score."""
@@ -176,13 +178,13 @@ class _ForestPart:
         rows = []
         for each in alternatives:
             known = each.place in self.used
-            rows.append(self._bits[each.place][bin_of(self._codings[each.place], each.value)] if known else none)
+            rows.append(self._bits[each.place][self._bin[each.place](each.value)] if known else none)
         self._changed = np.array(rows, dtype=np.int64).reshape(len(alternatives), len(self._trees))
         order = {place: number for number, place in enumerate(self.used)}
         self._places = np.array([order.get(each.place, len(order)) for each in alternatives], dtype=np.int64)
 
     def _current(self, values: Sequence[Value]) -> np.ndarray:
-        rows = [self._first[place] + bin_of(self._codings[place], values[place]) for place in self.used]
+        rows = [self._first[place] + self._bin[place](values[place]) for place in self.used]
         return np.asarray(self._all[rows])
 
     def shares(self, values: Sequence[Value]) -> Sequence[int]:
@@ -214,6 +216,7 @@ class _WholePart:
         for coding in codings:
             found.setdefault(_place(fields, coding.name), []).append(coding)
         self._codings = found
+        self._bins = {place: [binning(coding) for coding in codings] for place, codings in found.items()}
         self.used = tuple(sorted(found))
 
     def codings(self, place: int) -> list[Coding]:
@@ -222,7 +225,7 @@ class _WholePart:
 
     def signature(self, alternative: Alternative) -> object:
         """Return what the model makes of an alternative."""
-        return tuple(bin_of(coding, alternative.value) for coding in self.codings(alternative.place))
+        return tuple(find(alternative.value) for find in self._bins.get(alternative.place, ()))
 
     def prepare(self, alternatives: Sequence[Alternative]) -> None:
         """Take the alternatives that `alternatives` will score."""

@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["DECISION_EXAMPLE", "BatchAnswer", "DecisionAnswer", "DecisionFile", "ModelAnswer", "Problem"]
+__all__ = [
+    "DECISION_EXAMPLE",
+    "BatchAnswer",
+    "DecisionAnswer",
+    "DecisionFile",
+    "HealthAnswer",
+    "ModelAnswer",
+    "Problem",
+    "ScoreAnswer",
+]
 
 Outcome = Literal["approve", "refer", "decline"]
 Dimension = Literal["operating", "credit", "behaviour", "scenario"]
@@ -210,11 +219,24 @@ class RowScore(_Answer):
     faults: dict[str, str]
 
 
+class ScoreAnswer(RowScore):
+    """One applicant's score, and the model that gave it."""
+
+    model_sha256: str
+
+
 class BatchAnswer(_Answer):
     """Scores in the order of the applicants."""
 
     model_sha256: str
     scores: list[RowScore]
+
+
+class HealthAnswer(_Answer):
+    """Whether everything is there."""
+
+    ready: bool
+    unavailable: list[str]
 
 
 class ModelAnswer(_Answer):

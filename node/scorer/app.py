@@ -15,8 +15,16 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import JSONResponse
 
-from node.scorer.answers import DECISION_EXAMPLE, BatchAnswer, DecisionAnswer, DecisionFile, ModelAnswer, Problem
-from node.scorer.bodies import DECISION, LARGEST_BATCH, LARGEST_BODY, BatchBody, DecisionBody, OverrideBody
+from node.scorer.answers import (
+    DECISION_EXAMPLE,
+    BatchAnswer,
+    DecisionAnswer,
+    DecisionFile,
+    ModelAnswer,
+    Problem,
+    ScoreAnswer,
+)
+from node.scorer.bodies import DECISION, LARGEST_BATCH, LARGEST_BODY, BatchBody, DecisionBody, OverrideBody, ScoreBody
 from node.scorer.meters import Meters
 from node.scorer.office import Answer, Office
 from node.tokens import Caller, allowed
@@ -25,6 +33,7 @@ __all__ = ["caller_of", "create_app"]
 
 JSON = "application/json"
 _BATCH = TypeAdapter(BatchBody)
+_SCORE = TypeAdapter(ScoreBody)
 _OVERRIDE = TypeAdapter(OverrideBody)
 _MOST_FAULTS = 8
 Handled = Callable[[Request], Awaitable[Response]]
@@ -97,8 +106,13 @@ async def _override(request: Request) -> Response:
 
 async def _score(request: Request) -> Response:
     caller_of(request, "score")
+    return _response(_office(request).score(_parsed(_SCORE, await _body(request, LARGEST_BODY))))
+
+
+async def _score_batch(request: Request) -> Response:
+    caller_of(request, "score")
     body = _parsed(_BATCH, await _body(request, LARGEST_BATCH))
-    return _response(await asyncio.to_thread(_office(request).score, body))
+    return _response(await asyncio.to_thread(_office(request).score_batch, body))
 
 
 async def _model(request: Request) -> Response:
@@ -124,27 +138,29 @@ def _add_routes(app: FastAPI) -> None:
     refusals: dict[int | str, dict[str, Any]] = {
         status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 422)
     }
-
-    def add(method: str, path: str, handled: Handled, answer: type[BaseModel] | None, **more: Any) -> None:
-        responses = {**refusals, **more.pop("responses", {})}
-        options = {"responses": responses, "response_model": None, **more}
-        if answer is not None:
-            options["responses"] = {200: {"model": answer, **more.pop("example", {})}, **responses}
-        app.add_api_route(path, handled, methods=[method], include_in_schema=True, **options)
-
-    unable = {503: {"description": "nothing can be recorded: a person decides", "model": DecisionAnswer}}
-    add("POST", "/v1/decisions", _decide, DecisionAnswer, summary="Decide on an application", responses=unable,
-        openapi_extra=_takes(DecisionBody))  # fmt: skip
-    add("GET", "/v1/decisions/{application_id}", _find, DecisionFile, summary="A decision and what people said of it",
-        openapi_extra=_path_id())  # fmt: skip
-    add("POST", "/v1/decisions/{application_id}/override", _override, DecisionFile,
-        summary="Override a decision as a person, with a reason code",
-        openapi_extra={**_takes(OverrideBody), **_path_id()})  # fmt: skip
-    add("POST", "/v1/score:batch", _score, BatchAnswer, summary="Score many applicants; nothing is decided or kept",
-        openapi_extra=_takes(BatchBody))  # fmt: skip
-    add("GET", "/v1/model", _model, ModelAnswer, summary="What is in service")
-    add("GET", "/healthz", _health, None, summary="200 once the self-test vector matches",
-        responses={503: {"description": "a part is missing"}}, openapi_extra={"security": []})  # fmt: skip
+    unready = {503: {"model": Problem, "description": "a part is missing"}}
+    unkept = {503: {"model": DecisionAnswer, "description": "nothing can be recorded: a person decides"}}
+    one = "/v1/decisions/{application_id}"
+    said = {**_takes(OverrideBody), **_path_id()}
+    routes: tuple[tuple[str, str, Handled, type[BaseModel], str, dict[int | str, Any], dict[str, Any]], ...] = (
+        ("POST", "/v1/decisions", _decide, DecisionAnswer, "Decide on an application", unkept, _takes(DecisionBody)),
+        ("GET", one, _find, DecisionFile, "A decision and what people said of it", {}, _path_id()),
+        ("POST", f"{one}/override", _override, DecisionFile, "Override a decision as a person", unready, said),
+        ("POST", "/v1/score", _score, ScoreAnswer, "Score one applicant", unready, _takes(ScoreBody)),
+        ("POST", "/v1/score:batch", _score_batch, BatchAnswer, "Score many applicants", unready, _takes(BatchBody)),
+        ("GET", "/v1/model", _model, ModelAnswer, "What is in service", {}, {}),
+        ("GET", "/healthz", _health, HealthAnswer, "200 once the self-test matches", unready, {"security": []}),
+    )
+    for method, path, handled, answer, summary, more, extra in routes:
+        app.add_api_route(
+            path,
+            handled,
+            methods=[method],
+            summary=summary,
+            response_model=None,
+            responses={200: {"model": answer}, **refusals, **more},
+            openapi_extra=extra,
+        )
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, response_model=None)
 
 
@@ -165,7 +181,7 @@ def _describe(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = made()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for body in (DecisionBody, OverrideBody, BatchBody):
+        for body in (DecisionBody, OverrideBody, ScoreBody, BatchBody):
             schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[body.__name__] = schema

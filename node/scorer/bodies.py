@@ -12,7 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from risk.decision import Application
 from risk.evidence import SourceNote
 
-__all__ = ["APPLICATION_ID", "DECISION", "LARGEST_BODY", "BatchBody", "DecisionBody", "OverrideBody", "application_of"]
+__all__ = [
+    "APPLICATION_ID",
+    "DECISION",
+    "LARGEST_BODY",
+    "BatchBody",
+    "DecisionBody",
+    "OverrideBody",
+    "ScoreBody",
+    "application_of",
+]
 
 LARGEST_BODY = 256 * 1024
 LARGEST_BATCH = 16 * 1024 * 1024
@@ -76,6 +85,12 @@ class DecisionBody(_Body):
             ]
         },
     )
+
+
+class ScoreBody(_Body):
+    """One applicant to score; nothing is decided and nothing is kept."""
+
+    fields: Record
 
 
 class BatchBody(_Body):

@@ -18,20 +18,19 @@ from typing import Any
 
 from node.decision_store import OverrideRow, Row
 from node.journal_line import say
-from node.scorer.bodies import BatchBody, DecisionBody, OverrideBody, application_of
+from node.scorer.bodies import BatchBody, DecisionBody, OverrideBody, ScoreBody, application_of
 from node.scorer.engine import Engine
 from node.scorer.recorder import Recorder, application_ref, body_commitment
 from node.tokens import Caller, TokenFile, allowed
 from privacy.errors import InputError
 from privacy.log.record import Actor, Entry
-from risk.decision import Decision, decide
+from risk.decision import Decision, Desk, decide
 
 __all__ = ["Answer", "Office"]
 
 REVIEW_ZH = "系统部件不可用，本申请转人工审核"
 NO_DIGEST = "0" * 64
 POLL_S = 0.5
-_ASIDE = {"review": "available"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,27 +182,23 @@ class Office:
             return _problem(503, error.code, error.message)
         return self.find(application_id)
 
-    def score(self, body: BatchBody) -> Answer:
-        """Return scores of many applicants; nothing is decided or kept. 503 where a part is missing."""
+    def score(self, body: ScoreBody) -> Answer:
+        """Return the score of one applicant; nothing is decided or kept. 503 where a part is missing."""
         desk = self.engine.desk
         if desk is None:
-            return _problem(503, "unavailable", "; ".join(sorted(self.engine.faults)))
-        scores = []
-        for record in body.applicants:
-            reading = desk.reader.read(record, {})
-            scored = desk.champion.scorer.score(reading.values)
-            grade = desk.grade(scored.calibrated)
-            scores.append(
-                {
-                    "score": scored.score,
-                    "pd_12m": scored.pd,
-                    "grade": desk.policy.grades.names[grade],
-                    "dimensions": scored.dimensions(),
-                    "missing": reading.missing,
-                    "faults": dict(reading.faults),
-                }
-            )
+            return self._unready()
+        return Answer(200, _encoded({"model_sha256": desk.champion.sha256, **_score(desk, body.fields)}))
+
+    def score_batch(self, body: BatchBody) -> Answer:
+        """Return the scores of many applicants, each as `score` gives it."""
+        desk = self.engine.desk
+        if desk is None:
+            return self._unready()
+        scores = [_score(desk, record) for record in body.applicants]
         return Answer(200, _encoded({"model_sha256": desk.champion.sha256, "scores": scores}))
+
+    def _unready(self) -> Answer:
+        return _problem(503, "unavailable", f"missing: {', '.join(sorted(self.engine.faults))}")
 
     def model(self) -> Answer:
         """Return what is in service and what is missing."""
@@ -231,6 +226,19 @@ class Office:
     def close(self) -> None:
         """Write what is queued and close the files."""
         self.recorder.close()
+
+
+def _score(desk: Desk, record: Mapping[str, object]) -> dict[str, Any]:
+    reading = desk.reader.read(record, {})
+    scored = desk.champion.scorer.score(reading.values)
+    return {
+        "score": scored.score,
+        "pd_12m": scored.pd,
+        "grade": desk.policy.grades.names[desk.grade(scored.calibrated)],
+        "dimensions": scored.dimensions(),
+        "missing": reading.missing,
+        "faults": dict(reading.faults),
+    }
 
 
 def _row(

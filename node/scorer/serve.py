@@ -8,6 +8,7 @@ wrong with the settings is told before anything listens.
 import hashlib
 import json
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -31,6 +32,7 @@ __all__ = ["open_office", "serve"]
 SWITCH_S = 0.0005
 SHUTDOWN_S = 10
 _BACKLOG = 256
+_TOLD = "scoring.json"
 
 
 def open_office(config: NodeConfig) -> Office:
@@ -56,10 +58,19 @@ def serve(config: NodeConfig) -> int:
             host, port = bound.getsockname()[:2]
             _tell(config.state.dir, f"{host}:{port}")
             say("scoring", state=f"{host}:{port}", reason="; ".join(office.engine.faults.values()) or "ready")
+            # The server ends in order at a signal and then raises it once more, which must not end us before the log.
+            before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
             uvicorn.Server(_settings(config, office)).run(sockets=[bound])
+            for number, handler in before.items():
+                signal.signal(number, handler)
     finally:
+        (config.state.dir / _TOLD).unlink(missing_ok=True)
         office.close()
     return 0
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Let a signal pass that was dealt with."""
 
 
 def _settings(config: NodeConfig, office: Office) -> uvicorn.Config:
@@ -95,4 +106,4 @@ def _bind(host: str, port: int) -> socket.socket:
 def _tell(state: Path, address: str) -> None:
     draft = state / "scoring.draft"
     draft.write_text(json.dumps({"http": address, "pid": os.getpid()}), "utf-8")
-    draft.replace(state / "scoring.json")
+    draft.replace(state / _TOLD)
