@@ -75,7 +75,7 @@ def test_no_label_is_asked_on_fewer_than_fifty_rows() -> None:
     asks: list[Ask] = []
     train(spec, books, asks)
     labelled = [ask for ask in asks if ask.parameters.get("labels") == 1]
-    assert len(labelled) == 4
+    assert len(labelled) == 5
     for ask in labelled:
         unlabelled = Ask(
             **{name: getattr(ask, name) for name in FIELDS} | {"parameters": {**ask.parameters, "labels": 0}}
