@@ -15,7 +15,14 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coordinator import tables
-from coordinator.password import check_password, stored_password, verify_password
+from coordinator.password import (
+    DIGEST_BYTES,
+    SALT_BYTES,
+    check_password,
+    stored_password,
+    stored_shape,
+    verify_password,
+)
 from privacy.errors import InputError
 
 __all__ = ["ROLES", "Account", "AccountStore", "Role"]
@@ -24,6 +31,8 @@ Role = Literal["operator", "risk", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+# Compared with when there is no such account, so that an answer takes the same time; no password is known to give it.
+_NOBODY = stored_shape(bytes(SALT_BYTES), bytes(DIGEST_BYTES))
 # All of an account but what was made of its password.
 _PUBLIC = [column for column in tables.accounts.c if column.name != "password"]
 
@@ -55,8 +64,6 @@ class AccountStore:
         """engine: of `coordinator.store.Store`. now_us: returns UTC microseconds."""
         self._engine = engine
         self._now_us = now_us
-        # Compared with when there is no such account, so that an answer takes the same time.
-        self._nobody = stored_password("nobody has this password")
 
     def add(self, name: str, role: Role, password: str) -> Account:
         """Add an account; raises `InputError` for a bad name or password, or a name that is taken."""
@@ -99,7 +106,7 @@ class AccountStore:
         query = select(tables.accounts).where(tables.accounts.c.name == name, tables.accounts.c.removed.is_(None))
         with self._engine.begin() as connection:
             row = connection.execute(query).mappings().first()
-        fits = verify_password(password, self._nobody if row is None else row["password"])
+        fits = verify_password(password, _NOBODY if row is None else row["password"])
         if row is None or not fits:
             return None
         return Account(row["number"], row["name"], row["role"], row["created"], row["changed"])

@@ -14,10 +14,20 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from privacy.errors import InputError
 
-__all__ = ["LONGEST", "SHORTEST", "check_password", "stored_password", "verify_password"]
+__all__ = [
+    "DIGEST_BYTES",
+    "LONGEST",
+    "SALT_BYTES",
+    "SHORTEST",
+    "check_password",
+    "stored_password",
+    "stored_shape",
+    "verify_password",
+]
 
 SHORTEST, LONGEST = 12, 256
-_N, _R, _P, _SALT_BYTES, _DIGEST_BYTES = 2**15, 8, 3, 16, 32
+SALT_BYTES, DIGEST_BYTES = 16, 32
+_N, _R, _P = 2**15, 8, 3
 _STORED = re.compile(r"scrypt\$(\d{1,8})\$(\d{1,3})\$(\d{1,3})\$([A-Za-z0-9+/=]{4,128})\$([A-Za-z0-9+/=]{4,128})")
 
 
@@ -31,8 +41,13 @@ def check_password(password: str) -> str:
 
 def stored_password(password: str, random_bytes: Callable[[int], bytes] = os.urandom) -> str:
     """Return `scrypt$N$r$p$salt$digest` for a password; takes about a tenth of a second."""
-    salt = random_bytes(_SALT_BYTES)
-    digest = Scrypt(salt=salt, length=_DIGEST_BYTES, n=_N, r=_R, p=_P).derive(password.encode("utf-8"))
+    salt = random_bytes(SALT_BYTES)
+    digest = Scrypt(salt=salt, length=DIGEST_BYTES, n=_N, r=_R, p=_P).derive(password.encode("utf-8"))
+    return stored_shape(salt, digest)
+
+
+def stored_shape(salt: bytes, digest: bytes) -> str:
+    """Return how salt and digest are stored, with the cost that is used now."""
     parts = (base64.b64encode(salt).decode("ascii"), base64.b64encode(digest).decode("ascii"))
     return f"scrypt${_N}${_R}${_P}${parts[0]}${parts[1]}"
 

@@ -36,16 +36,20 @@ class Lookout:
     state: Path
     presence: Presence
     _written: float = -_EVERY_S
+    _before: Mapping[str, "Sighting"] | None = None
 
     def look(self, members: Iterable[str], now: float, now_us: int) -> bytes | None:
         """Return what to write at loop time `now`, UTC `now_us`; None if the last time was a moment ago."""
         if now - self._written < _EVERY_S:
             return None
+        if self._before is None:
+            self._before = read_sightings(self.state, now_us)  # of an earlier process
         self._written = now
         seen = {}
         for name in sorted(members):
             heard = self.presence.last_heard(name)
-            heard_us = None if heard is None else now_us - int((now - heard) * 1e6)
+            earlier = self._before[name].heard_us if name in self._before else None
+            heard_us = earlier if heard is None else now_us - int((now - heard) * 1e6)
             seen[name] = {"heard_us": heard_us, "connected": self.presence.is_here(name, now)}
         return json.dumps({"written_us": now_us, "members": seen}).encode("ascii")
 
