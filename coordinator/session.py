@@ -146,10 +146,11 @@ class JobSession:
                 await self._recover()
 
     def end(self, state: str, reason: str) -> Mapping[str, bytes]:
-        """Tell every member how the job ended; return the sessions of those that could hear it."""
+        """Tell the members that know this job how it ended; return the sessions of those that could hear it."""
         self.aggregator.drop_sum()
-        self._send(self.aggregator.end(state, reason[:512]))
-        return dict(self._boots)
+        here = {member: boot for member, boot in self._boots.items() if self._presence.boots.get(member) == boot}
+        self._send([each for each in self.aggregator.end(state, reason[:512]) if each.to in here])
+        return here
 
     @property
     def now(self) -> float:

@@ -9,7 +9,7 @@ check, whoever shows it: a coordinator's own disk is believed no more than the c
 from dataclasses import dataclass, field, replace
 
 from privacy.envelope import Address, open_envelope
-from privacy.errors import MisuseError
+from privacy.errors import VerificationError
 from privacy.field import Plan
 from privacy.manifest import Manifest
 from privacy.messages import CatchUp
@@ -67,8 +67,8 @@ class Retraced:
         self.history = History(self.manifest.sha256(), {})
 
     def take(self, past: OpenedRound, ask: bytes, plan: Plan) -> None:
-        """Check the next sum and go on from it; raises what `retrace` raises."""
+        """Check the next sum and go on from it; raises what `retrace` raises, and for an epoch that was not kept."""
         if past.opened.epoch > self.epoch:
-            raise MisuseError("epoch-unknown", f"a sum of epoch {past.opened.epoch} was kept, but not that epoch")
+            raise VerificationError("epoch-unknown", f"a sum of epoch {past.opened.epoch} was kept, but not that epoch")
         retrace(self.manifest, self.history, past, ask, plan)
         self.opened.append(past)

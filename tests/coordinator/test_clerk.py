@@ -231,18 +231,25 @@ def test_a_loss_pauses_the_job_and_both_stand_in_the_database(make: Callable[...
     assert kinds(desk, job) == ["job-started", "job-paused", "job-failed"]
 
 
-def test_a_stop_in_the_middle_is_a_failure_with_its_reason(make: Callable[..., Desk]) -> None:
+def test_a_stop_in_the_middle_leaves_the_job_as_it_is(make: Callable[..., Desk]) -> None:
     desk = make()
+    job = desk.queue()
 
-    async def script(desk: Desk, clerk: Clerk) -> None:
+    async def test() -> None:
+        clerk = Clerk(desk.office(), job)
+        desk.network.start()
+        running = asyncio.create_task(clerk.run())
         while clerk.session is None or len(clerk.session.aggregator.opened) < 2:
             await asyncio.sleep(0)
-        desk.running.cancel()
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
 
-    outcome = desk.play(desk.queue(), script)
+    run_virtual(test())
 
-    assert (outcome["state"], outcome["reason"]) == ("failed", "the coordinator was stopped")
-    assert {node.written[-1][1] for node in desk.network.nodes.values()} == {"failed"}
+    assert [each.id for each in desk.store.unfinished()] == [job.id]
+    assert not (desk.settings.state.dir / "jobs" / job.id).exists()
+    assert all(node.written == [] for node in desk.network.nodes.values())
 
 
 def test_a_fault_of_our_own_ends_the_job_before_it_is_raised(
