@@ -26,7 +26,10 @@ __all__ = ["LARGEST_SKEW", "DeskLine", "clock_complaint", "fetch_authority"]
 
 LARGEST_SKEW = timedelta(minutes=5)
 _LENGTH_BYTES = 4
-_BROKE = "the enrolment desk closed the connection; it may be full or restarting: try again in a minute"
+_BROKE = (
+    "the connection was closed without an answer: the enrolment desk may be full or restarting, so try again in a "
+    "minute; or this is not the desk's port"
+)
 
 
 @dataclass(slots=True)
