@@ -8,6 +8,7 @@
     [permit]       purposes, recipes, min_cohort, ...   what this bank agrees to (every key has a default)
     [state]        dir, alarm_free_percent, ...         log, models and results (mode 0700); room to keep free
     [scoring]      listen, policy, reference, ...       the decision API, for `creditmesh-node serve`
+    [monitoring]   new_outcomes, least_rows, ...        when `creditmesh-node monitor` proposes a new training
 
 This module opens no key and no table. Paths are relative to the file. Theory: `node.toml_file`.
 """

@@ -18,7 +18,7 @@ __all__ = ["Decided", "read_decided"]
 
 _QUERY = """SELECT d.application_id, d.decided_us, d.month, d.model_sha256, d.score, d.pd, d.grade, d.outcome,
         (SELECT o.after FROM override o WHERE o.application_id = d.application_id ORDER BY o.number DESC LIMIT 1),
-        d.body
+        d.body, d.answer
     FROM decision d ORDER BY d.decided_us, d.application_id"""
 
 
@@ -27,7 +27,7 @@ class Decided:
     """One decision: what the model said, what was answered, and what held after people's overrides.
 
     month: `YYYY-MM`. outcome, final: `approve`, `refer` or `decline`. overridden: a person changed the answer. body:
-    bytes of the request.
+    bytes of the request. reply: bytes of the answer.
     """
 
     application_id: str
@@ -41,6 +41,7 @@ class Decided:
     final: str
     overridden: bool
     body: bytes
+    reply: bytes
 
     @property
     def day(self) -> date:
@@ -52,6 +53,12 @@ class Decided:
         """Return the applicant's fields as they were sent."""
         found = json.loads(self.body).get("fields", {})
         return found if isinstance(found, dict) else {}
+
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """Return field and why, for every field whose value was sent and not used."""
+        listed = json.loads(self.reply).get("data_used", [])
+        return {name: str(why) for source in listed for name, why in source.get("missing", {}).items()}
 
 
 def read_decided(state: Path) -> list[Decided]:
@@ -78,4 +85,4 @@ def _decided(*columns: Any) -> Decided:
     said = columns[8]
     changed = said is not None and said != columns[7]
     plain = dict(zip(names, columns, strict=False))
-    return Decided(**plain, final=said or columns[7], overridden=changed, body=columns[9])
+    return Decided(**plain, final=said or columns[7], overridden=changed, body=columns[9], reply=columns[10])

@@ -25,7 +25,11 @@ def add_wheel_commands(commands: Any) -> None:
     outcomes.add_argument("--correct", action="store_true", help="replace what is known otherwise; both are kept")
     outcomes.add_argument("--json", action="store_true", help="print the counts as JSON")
     outcomes.set_defaults(run=_outcomes)
-    for command in (outcomes,):
+    monitor = commands.add_parser("monitor", help="how the model in service does, and whether to train again")
+    monitor.add_argument("--json", action="store_true", help="print the whole report as JSON")
+    monitor.add_argument("--out", type=Path, metavar="FILE.html", help="also write the report as one page, with charts")
+    monitor.set_defaults(run=_monitor)
+    for command in (outcomes, monitor):
         command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
 
 
@@ -49,3 +53,27 @@ def _outcomes(options: argparse.Namespace) -> int:
     leave_note(settings.state.dir, "outcomes", f"{taken.taken + taken.corrected} taken")
     print(json.dumps(taken.document()) if options.json else taken.line())
     return 3 if taken.unknown else 0
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    from node import config
+    from node.monitor import monitor
+    from node.monitor_page import monitor_page
+    from node.proposal import propose
+
+    settings, now = config.load(options.config), datetime.now(UTC)
+    found = monitor(settings, now)
+    if options.out is not None:
+        with options.out.open("x", encoding="utf-8") as stream:
+            stream.write(monitor_page(settings.member.id, found.report))
+    folder = propose(settings, found, now)
+    if options.json:
+        print(json.dumps({**found.report, "proposal": None if folder is None else str(folder)}, indent=1))
+        return 0
+    for rule in found.report["rules"]:
+        value = "too few rows" if rule["value"] is None else f"{rule['value']:.4g}"
+        print(f"{'FIRES' if rule['fired'] else 'quiet'}  {rule['text']}: {value} (limit {rule['limit']:g})")
+    if options.out is not None:
+        print(f"{options.out}: the report")
+    print("nothing to propose" if folder is None else f"{folder}: proposal, job.toml and the grown table")
+    return 0

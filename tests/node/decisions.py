@@ -1,26 +1,18 @@
 """Decisions as the scorer keeps them, made up for tests."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from node.decision_store import DecisionStore, OverrideRow, Row
 
-__all__ = ["decide", "override"]
+__all__ = ["decide", "keep", "override", "row_of"]
 
 
-def decide(
-    state: Path,
-    application: str,
-    when: datetime,
-    record: Mapping[str, Any] | None = None,
-    **more: Any,
-) -> None:
-    """Keep one decision; more: columns that differ from an approval with a PD of 0.05."""
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    body = json.dumps({"application_id": application, "fields": dict(record or {})}).encode()
+def row_of(application: str, when: datetime, record: Mapping[str, Any] | None = None, **more: Any) -> Row:
+    """Return one decision; more: columns that differ from an approval with a PD of 0.05."""
     values: dict[str, Any] = {
         "application_id": application,
         "decision_id": f"D-{application}",
@@ -40,12 +32,23 @@ def decide(
         "ref": "0" * 64,
         "nonce": "0" * 64,
         "body_sha256": "0" * 64,
-        "body": body,
+        "body": json.dumps({"application_id": application, "fields": dict(record or {})}).encode(),
         "answer": b"{}",
     }
+    return Row(**{**values, **more})
+
+
+def keep(state: Path, rows: Sequence[Row]) -> None:
+    """Keep decisions as the scorer does."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = DecisionStore(state)
-    store.keep([Row(**{**values, **more})])
+    store.keep(rows)
     store.close()
+
+
+def decide(state: Path, application: str, when: datetime, **more: Any) -> None:
+    """Keep one decision."""
+    keep(state, [row_of(application, when, **more)])
 
 
 def override(state: Path, application: str, when: datetime, before: str, after: str) -> None:
