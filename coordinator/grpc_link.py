@@ -19,17 +19,18 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 import grpc.aio
-from creditmesh_wire.v1 import link_pb2_grpc
+from creditmesh_wire.v1 import link_pb2
 from google.protobuf.message import DecodeError
 
 from coordinator.authority import MemberCertificate, read_member_certificate
 from coordinator.link import HubSettings
-from coordinator.link_frames import WIRE_VERSION, decode_frame, decode_hello, encode_answer, encode_frame, kind_of
+from coordinator.link_frames import WIRE_VERSION, decode_frames, decode_hello, encode_answer, encode_frames, kind_of
 from privacy.channel import (
     MAX_CHUNK_BYTES,
     Acceptor,
     Channel,
     ChannelLimits,
+    Frame,
     Heartbeat,
     Hello,
     HelloAck,
@@ -40,6 +41,7 @@ __all__ = ["WIRE_VERSION", "GrpcHub"]
 
 # A chunk with its numbers and field headers; nothing larger is read from the network.
 MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 4096
+SOON_S = 0.02
 SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
     ("grpc.max_send_message_length", MAX_FRAME_BYTES),
@@ -143,7 +145,7 @@ class GrpcHub:
             self._certificates(), self._certificates, require_client_authentication=True
         )
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        link_pb2_grpc.add_LinkServiceServicer_to_server(self, server)
+        server.add_generic_rpc_handlers((_service(self),))
         try:
             port: int = server.add_secure_port(settings.listen, credentials)
         except RuntimeError as error:
@@ -178,7 +180,11 @@ class GrpcHub:
             if not self._is_member(member, certificate.serial):
                 seat.stream.end(grpc.StatusCode.PERMISSION_DENIED, self.why_refused(member, certificate.serial))
 
-    def send(self, member: str, message: bytes) -> None:
+    def send_soon(self, member: str, message: bytes) -> None:
+        """Do what `send` does, but let the message wait a moment for others to share its frame."""
+        self.send(member, message, wait_s=SOON_S)
+
+    def send(self, member: str, message: bytes, wait_s: float = 0.0) -> None:
         """Queue one message by reference. A member that lets too much pile up loses its stream and its session."""
         seat = self._seats.get(member)
         channel = seat.acceptor.channel if seat else None
@@ -190,7 +196,9 @@ class GrpcHub:
                 seat.stream.end(grpc.StatusCode.RESOURCE_EXHAUSTED, "too-slow")
             return
         channel.send(message)
-        if seat.stream is not None:
+        if seat.stream is not None and wait_s:
+            asyncio.get_running_loop().call_later(wait_s, seat.stream.wake.set)
+        elif seat.stream is not None:
             seat.stream.wake.set()
 
     def backlog(self, member: str) -> int:
@@ -329,26 +337,30 @@ class GrpcHub:
                 raise _Ended(grpc.StatusCode.CANCELLED, "closed")
             seat.heard = stream.heard = loop.time()
             try:
-                decoded = decode_frame(frame)
-                message = stream.channel.receive(decoded)
+                for each in decode_frames(frame):
+                    self._take(stream, each)
             except PeerError as error:
                 raise _Ended(grpc.StatusCode.INVALID_ARGUMENT, error.code) from error
-            if message is not None or isinstance(decoded, Heartbeat):
-                self._admit(stream.certificate)
-            if message is not None:
-                self._on_message(stream.certificate.member, message)
-            stream.wake.set()
+            if stream.channel.owes_ack:
+                stream.wake.set()
+
+    def _take(self, stream: _Stream, frame: Frame) -> None:
+        message = stream.channel.receive(frame)
+        if message is not None or isinstance(frame, Heartbeat):
+            self._admit(stream.certificate)
+        if message is not None:
+            self._on_message(stream.certificate.member, message)
 
     async def _write(self, context: grpc.aio.ServicerContext, stream: _Stream, answer: HelloAck) -> None:
         """Write the answer to the greeting, then whatever the channel has; the one writer of this stream."""
         await context.write(encode_answer(answer))
         while True:
-            frame = stream.channel.next_frame()
-            if frame is None:
+            frames = stream.channel.next_frames()
+            if frames:
+                await context.write(encode_frames(frames))
+            else:
                 stream.wake.clear()
                 await stream.wake.wait()
-            else:
-                await context.write(encode_frame(frame))
 
     async def _watch(self, stream: _Stream) -> None:
         """Ask for heartbeats, and end the stream of a silent member and of one that is no member any more."""
@@ -364,3 +376,10 @@ class GrpcHub:
             self._admit(stream.certificate)
             stream.channel.beat()
             stream.wake.set()
+
+
+def _service(hub: GrpcHub) -> grpc.GenericRpcHandler:
+    """Return the service of `link.proto` with frames that are already bytes where they leave."""
+    (service,) = link_pb2.DESCRIPTOR.services_by_name.values()
+    connect = grpc.stream_stream_rpc_method_handler(hub.Connect, link_pb2.NodeFrame.FromString)
+    return grpc.method_handlers_generic_handler(service.full_name, {service.methods[0].name: connect})

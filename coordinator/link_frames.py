@@ -4,13 +4,16 @@ It opens no stream. Theory: a frame that is empty, unknown or has a field that t
 rules of the link; it is told from the others here, before any of it is used.
 """
 
+from collections.abc import Sequence
+
 from creditmesh_wire.v1 import link_pb2
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from privacy.channel import Ack, Chunk, Frame, Heartbeat, Hello, HelloAck, Position
+from privacy.chunk_frame import spell_chunks
 from privacy.errors import PeerError
 
-__all__ = ["WIRE_VERSION", "decode_frame", "decode_hello", "encode_answer", "encode_frame", "kind_of"]
+__all__ = ["WIRE_VERSION", "decode_frames", "decode_hello", "encode_answer", "encode_frames", "kind_of"]
 
 WIRE_VERSION = 1
 
@@ -23,18 +26,25 @@ def kind_of(frame: link_pb2.NodeFrame) -> str | None:
     return kind
 
 
-def decode_frame(frame: link_pb2.NodeFrame) -> Frame:
-    """Return what a frame says; raises `PeerError`."""
+def decode_frames(frame: link_pb2.NodeFrame) -> list[Frame]:
+    """Return what a frame says, of several chunks each; raises `PeerError`."""
     match kind_of(frame):
         case "heartbeat":
-            return Heartbeat()
+            return [Heartbeat()]
         case "ack":
-            return Ack(frame.ack.number)
+            return [Ack(frame.ack.number)]
         case "chunk":
-            chunk = frame.chunk
-            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data, chunk.delivered)
+            return [_chunk(frame.chunk)]
+        case "chunks" if len(frame.chunks.chunks) > 1:
+            return [_chunk(each) for each in frame.chunks.chunks]
         case _:
             raise PeerError("frame-unknown", "a frame is empty, unknown or out of place")
+
+
+def _chunk(chunk: link_pb2.Chunk) -> Chunk:
+    if len(UnknownFieldSet(chunk)):
+        raise PeerError("frame-unknown", "a chunk has fields that this version does not know")
+    return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data, chunk.delivered)
 
 
 def decode_hello(hello: link_pb2.Hello) -> Hello:
@@ -43,23 +53,21 @@ def decode_hello(hello: link_pb2.Hello) -> Hello:
     return Hello(hello.member, hello.boot, hello.coordinator_boot, hello.session, position)
 
 
-def encode_answer(answer: HelloAck) -> link_pb2.CoordinatorFrame:
+def encode_answer(answer: HelloAck) -> bytes:
     """Return the frame of an answer to a greeting."""
     position = link_pb2.Position(number=answer.expected.number, offset=answer.expected.offset)
-    return link_pb2.CoordinatorFrame(
-        hello_ack=link_pb2.HelloAck(
-            version=WIRE_VERSION, boot=answer.boot, session=answer.session, fresh=answer.fresh, expected=position
-        )
+    hello_ack = link_pb2.HelloAck(
+        version=WIRE_VERSION, boot=answer.boot, session=answer.session, fresh=answer.fresh, expected=position
     )
+    return link_pb2.CoordinatorFrame(hello_ack=hello_ack).SerializeToString()
 
 
-def encode_frame(frame: Frame) -> link_pb2.CoordinatorFrame:
-    """Return a frame for the wire."""
-    match frame:
+def encode_frames(frames: Sequence[Frame]) -> bytes:
+    """Return what `Channel.next_frames` gave for the wire, as one frame."""
+    match frames[0]:
         case Heartbeat():
-            return link_pb2.CoordinatorFrame(heartbeat=link_pb2.Heartbeat())
+            return link_pb2.CoordinatorFrame(heartbeat=link_pb2.Heartbeat()).SerializeToString()
         case Ack(number):
-            return link_pb2.CoordinatorFrame(ack=link_pb2.Ack(number=number))
-        case Chunk(number, offset, total, data, delivered):
-            chunk = link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data), delivered=delivered)
-            return link_pb2.CoordinatorFrame(chunk=chunk)
+            return link_pb2.CoordinatorFrame(ack=link_pb2.Ack(number=number)).SerializeToString()
+        case Chunk():
+            return spell_chunks([frame for frame in frames if isinstance(frame, Chunk)])

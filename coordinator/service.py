@@ -111,7 +111,7 @@ class _Service:
         refusals = Refusals(log.defer, loop.time)
         self._hub.on_refused = refusals.note
         self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
-        self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send)
+        self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send_soon)
         self._log, self._roll = log, Roll(log, load_log_key(config.state.dir, LOG_ORIGIN).verifier())
         self._releases = Releases(config.state.dir, store, log)
         self._relay = self._make_relay(keys, log, heads)
@@ -148,6 +148,7 @@ class _Service:
             heads=heads,
             members=lambda: self._members,
             send=self._hub.send,
+            send_soon=self._hub.send_soon,
             backlog=self._hub.backlog,
             is_busy=lambda: self._clerk is not None,
         )

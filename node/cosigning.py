@@ -34,6 +34,7 @@ __all__ = ["Cosigner", "Cosigning", "Exit", "refuse_behind"]
 TICK_S = 0.25
 SHOW_S = 0.05
 KINDS = ("add-checkpoint", "cosigned")
+_MARKS = tuple(kind.encode("ascii") for kind in KINDS)
 _LARGEST_MESSAGE = 256 * 1024
 _MOST_WAITING = 1024
 _EVIDENCE = "known-head.note"
@@ -88,7 +89,8 @@ class Cosigning:
 
     def take(self, raw: bytes) -> bool:
         """Take a message if it is about cosignatures; False leaves it to others. A wrong one is told and dropped."""
-        if len(raw) > _LARGEST_MESSAGE:
+        # Most messages are others', and a look is cheaper than reading them twice.
+        if len(raw) > _LARGEST_MESSAGE or not any(mark in raw for mark in _MARKS):
             return False
         try:
             signed = decode_packet(raw).signed

@@ -21,29 +21,24 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 import grpc.aio
-from creditmesh_wire.v1 import link_pb2, link_pb2_grpc
-from google.protobuf.unknown_fields import UnknownFieldSet
+from creditmesh_wire.v1 import link_pb2
 
 from node.link import ControlBlock, LinkSettings
-from node.reach import check_credentials, explain_refusal, explain_unreachable, is_loopback, split_endpoint
-from privacy.channel import (
-    MAX_CHUNK_BYTES,
-    Ack,
-    Channel,
-    ChannelLimits,
-    Chunk,
-    Dialler,
-    Frame,
-    Heartbeat,
-    Hello,
-    HelloAck,
-    Position,
+from node.link_frames import (
+    WIRE_VERSION,
+    connect_path,
+    decode_answer,
+    decode_frames,
+    encode_frames,
+    encode_hello,
+    kind_of,
 )
+from node.reach import check_credentials, explain_refusal, explain_unreachable, is_loopback, split_endpoint
+from privacy.channel import MAX_CHUNK_BYTES, Channel, ChannelLimits, Chunk, Dialler
 from privacy.errors import InputError, MisuseError, PeerError
 
-__all__ = ["WIRE_VERSION", "GrpcLink", "probe"]
+__all__ = ["GrpcLink", "probe"]
 
-WIRE_VERSION = 1
 # A chunk with its numbers and field headers; nothing larger is read from the network.
 MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 4096
 LINE_BROKE = "the connection to the coordinator broke"
@@ -145,7 +140,7 @@ class GrpcLink:
         self._renewed.clear()
         credentials = grpc.ssl_channel_credentials(settings.ca_pem, settings.key_pem, settings.certificate_pem)
         async with grpc.aio.secure_channel(settings.endpoint, credentials, self._options) as transport:
-            call = link_pb2_grpc.LinkServiceStub(transport).Connect()
+            call = transport.stream_stream(connect_path(), response_deserializer=link_pb2.CoordinatorFrame.FromString)()
             try:
                 await self._greet(call)
                 await self._exchange(call)
@@ -170,13 +165,13 @@ class GrpcLink:
         """Send the greeting, take the answer, and say that we are up."""
         try:
             async with asyncio.timeout(self._settings.lost_after_s):
-                await self._put(call, _encode_hello(self._dialler.hello()))
+                await self._put(call, encode_hello(self._dialler.hello()), is_control=True)
                 frame = await self._next(call)
         except TimeoutError:
             raise _Broken(await asyncio.to_thread(explain_unreachable, self._settings, datetime.now(UTC))) from None
-        if _kind(frame) != "hello_ack" or frame.hello_ack.version != WIRE_VERSION:
+        if kind_of(frame) != "hello_ack" or frame.hello_ack.version != WIRE_VERSION:
             raise _Broken("the coordinator's answer is not a greeting of this version of the link")
-        answer = _decode_answer(frame.hello_ack)
+        answer = decode_answer(frame.hello_ack)
         try:
             self._dialler.welcome(answer)
         except PeerError as error:
@@ -214,13 +209,15 @@ class GrpcLink:
             frame = await self._next(call)
             self._heard = loop.time()
             try:
-                message = channel.receive(_decode(frame))
+                for each in decode_frames(frame):
+                    message = channel.receive(each)
+                    if message is not None:
+                        self._on_message(message)
             except PeerError as error:
                 raise _Broken(f"the coordinator broke the rules of the link: {error.message}") from error
-            if message is not None:
-                self._on_message(message)
             self._room.set()
-            self._wake.set()
+            if channel.owes_ack:
+                self._wake.set()
 
     async def _next(self, call: grpc.aio.StreamStreamCall) -> link_pb2.CoordinatorFrame:
         """Read one frame; one that is not protobuf counts as empty, which no rule allows."""
@@ -232,21 +229,21 @@ class GrpcLink:
     async def _write(self, call: grpc.aio.StreamStreamCall, channel: Channel) -> None:
         """Write whatever the channel has; the one writer of this stream."""
         while True:
-            frame = channel.next_frame()
-            if frame is None:
+            frames = channel.next_frames()
+            if not frames:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
             try:
-                await self._put(call, _encode(frame))
+                await self._put(call, encode_frames(frames), is_control=not isinstance(frames[0], Chunk))
             except asyncio.InvalidStateError:
                 # The call is over. The reader learns why, and ends the stream.
                 await asyncio.get_running_loop().create_future()
 
-    async def _put(self, call: grpc.aio.StreamStreamCall, frame: link_pb2.NodeFrame) -> None:
+    async def _put(self, call: grpc.aio.StreamStreamCall, frame: bytes, *, is_control: bool) -> None:
         """Write one frame; a control frame only within an authorised block."""
-        if frame.WhichOneof("frame") != "chunk":
-            size = frame.ByteSize()
+        if is_control:
+            size = len(frame)
             if self._control.frames < 1 or self._control.size < size:
                 self._control = self._authorise_control()
             if self._control.frames < 1 or self._control.size < size:
@@ -284,61 +281,10 @@ def probe(settings: LinkSettings) -> str:
     options = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1))
     with grpc.secure_channel(settings.endpoint, credentials, options) as transport:
         try:
-            for _ in link_pb2_grpc.LinkServiceStub(transport).Connect(iter(()), timeout=settings.lost_after_s):
+            for _ in transport.stream_stream(connect_path())(iter(()), timeout=settings.lost_after_s):
                 break
         except grpc.RpcError as error:
             slug = error.details() or ""
             if slug == "no-greeting" or explain_refusal(slug) is not None:
                 return "" if slug == "no-greeting" else slug
     raise InputError("link-silent", explain_unreachable(settings, datetime.now(UTC)))
-
-
-def _kind(frame: link_pb2.CoordinatorFrame) -> str | None:
-    """Return which frame this is; None for an empty one and for one with fields that this version does not know."""
-    kind: str | None = frame.WhichOneof("frame")
-    if kind is None or len(UnknownFieldSet(frame)) or len(UnknownFieldSet(getattr(frame, kind))):
-        return None
-    return kind
-
-
-def _decode(frame: link_pb2.CoordinatorFrame) -> Frame:
-    match _kind(frame):
-        case "heartbeat":
-            return Heartbeat()
-        case "ack":
-            return Ack(frame.ack.number)
-        case "chunk":
-            chunk = frame.chunk
-            return Chunk(chunk.number, chunk.offset, chunk.total, chunk.data, chunk.delivered)
-        case _:
-            raise PeerError("frame-unknown", "a frame is empty, unknown or out of place")
-
-
-def _decode_answer(answer: link_pb2.HelloAck) -> HelloAck:
-    position = Position(answer.expected.number, answer.expected.offset)
-    return HelloAck(answer.boot, answer.session, answer.fresh, position)
-
-
-def _encode_hello(hello: Hello) -> link_pb2.NodeFrame:
-    position = link_pb2.Position(number=hello.expected.number, offset=hello.expected.offset)
-    return link_pb2.NodeFrame(
-        hello=link_pb2.Hello(
-            version=WIRE_VERSION,
-            member=hello.member,
-            boot=hello.boot,
-            coordinator_boot=hello.peer_boot,
-            session=hello.session,
-            expected=position,
-        )
-    )
-
-
-def _encode(frame: Frame) -> link_pb2.NodeFrame:
-    match frame:
-        case Heartbeat():
-            return link_pb2.NodeFrame(heartbeat=link_pb2.Heartbeat())
-        case Ack(number):
-            return link_pb2.NodeFrame(ack=link_pb2.Ack(number=number))
-        case Chunk(number, offset, total, data, delivered):
-            chunk = link_pb2.Chunk(number=number, offset=offset, total=total, data=bytes(data), delivered=delivered)
-            return link_pb2.NodeFrame(chunk=chunk)

@@ -25,6 +25,7 @@ from privacy.errors import MisuseError, PeerError
 __all__ = [
     "BOOT_BYTES",
     "MAX_CHUNK_BYTES",
+    "SMALL_BYTES",
     "Acceptor",
     "Ack",
     "Channel",
@@ -42,6 +43,8 @@ BOOT_BYTES = 16
 MAX_CHUNK_BYTES = 1 << 20
 ACK_BYTES = 1 << 20
 ACK_MESSAGES = 64
+# Messages that share a frame have no more bytes together.
+SMALL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +154,33 @@ class Channel:
         """Ask for one heartbeat to be among the next frames, and for an acknowledgement if one is due."""
         self._beat_due = True
 
+    @property
+    def owes_ack(self) -> bool:
+        """Tell whether so much was delivered here that the peer should hear of it even if nothing else leaves."""
+        return self._unacked_bytes >= ACK_BYTES or self._delivered - self._ack_sent >= ACK_MESSAGES
+
+    def next_frames(self) -> list[Frame]:
+        """Return what goes on the wire together: nothing, one frame, or several small messages in their order."""
+        first = self.next_frame()
+        if first is None:
+            return []
+        frames: list[Frame] = [first]
+        if isinstance(first, Chunk) and first.total <= SMALL_BYTES:
+            room = SMALL_BYTES - first.total
+            while 0 < self._next_size() <= room and (more := self._next_chunk()) is not None:
+                frames.append(more)
+                room -= more.total
+        return frames
+
+    def _next_size(self) -> int:
+        """Return the size of the message to send next, 0 if there is none or it has begun."""
+        index = self._cut.number - self._acked - 1
+        return 0 if index == len(self._queue) or self._cut.offset else len(self._queue[index])
+
     def next_frame(self) -> Frame | None:
         """Return the next frame to write, None if there is nothing; chunks are cut only here, without copying."""
         waiting = self._delivered - self._ack_sent
-        if waiting and (self._beat_due or self._unacked_bytes >= ACK_BYTES or waiting >= ACK_MESSAGES):
+        if waiting and (self._beat_due or self.owes_ack):
             return Ack(self._mark_acked())
         if self._beat_due:
             self._beat_due = False

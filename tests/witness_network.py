@@ -149,6 +149,7 @@ class WitnessNetwork:
         self.relay = Relay(
             RelayDesk(
                 identity_of(COORDINATOR), self.log, self.key, self.heads, self.members,
+                lambda member, message: self.carry(COORDINATOR, member, message),
                 lambda member, message: self.carry(COORDINATOR, member, message), lambda _member: self.backlog,
                 lambda: self.busy,
             )

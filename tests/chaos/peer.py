@@ -57,22 +57,23 @@ def _spoil_frames(chance: random.Random) -> None:
     """Send frames twice, swapped or late, and cut the stream, each a little."""
     link = importlib.import_module("node.grpc_link").GrpcLink
     put = link._put
-    held: list[Any] = []
+    held: list[tuple[bytes, bool]] = []
 
-    async def spoiled(self: Any, call: Any, frame: Any) -> None:
+    async def spoiled(self: Any, call: Any, frame: bytes, *, is_control: bool) -> None:
         draw = chance.random()
         if draw < 0.002:
             call.cancel()
         elif draw < 0.05:
             await asyncio.sleep(chance.uniform(0.0, 0.05))
         elif draw < 0.055:
-            await put(self, call, frame)
+            await put(self, call, frame, is_control=is_control)
         elif draw < 0.06:
-            held.append(frame)
+            held.append((frame, is_control))
             return
-        await put(self, call, frame)
+        await put(self, call, frame, is_control=is_control)
         while held:
-            await put(self, call, held.pop())
+            late, was_control = held.pop()
+            await put(self, call, late, is_control=was_control)
 
     link._put = spoiled
 

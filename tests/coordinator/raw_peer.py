@@ -13,7 +13,7 @@ from coordinator.authority import Credential
 from coordinator.grpc_link import WIRE_VERSION
 from tests.e2e.link_room import PATIENCE_S, Room
 
-__all__ = ["Frame", "Peer", "chunk", "dial", "dial_two", "hello"]
+__all__ = ["Frame", "Peer", "chunk", "dial", "dial_two", "hello", "together"]
 
 Frame = link_pb2.NodeFrame
 BOOT = b"b" * 16
@@ -56,6 +56,11 @@ def hello(**changes: Any) -> link_pb2.NodeFrame:
 def chunk(number: int, data: bytes, **changes: Any) -> link_pb2.NodeFrame:
     fields = {"number": number, "offset": 0, "total": len(data), "data": data}
     return Frame(chunk=link_pb2.Chunk(**{**fields, **changes}))
+
+
+def together(*frames: link_pb2.NodeFrame) -> link_pb2.NodeFrame:
+    """Return the frame that carries the chunks of these."""
+    return Frame(chunks=link_pb2.Chunks(chunks=[frame.chunk for frame in frames]))
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from creditmesh_wire.v1 import link_pb2
 
 from coordinator.authority import Credential, read_member_certificate
 from coordinator.grpc_link import WIRE_VERSION
-from tests.coordinator.raw_peer import Frame, Peer, chunk, dial, dial_two, hello
+from tests.coordinator.raw_peer import Frame, Peer, chunk, dial, dial_two, hello, together
 from tests.e2e.link_room import HubDiary, Room, run
 
 
@@ -214,6 +214,13 @@ BAD_FRAMES = {
     "empty message": ([chunk(1, b"")], "message-too-large"),
     "forged acknowledgement": ([Frame(ack=link_pb2.Ack(number=1))], "ack-unexpected"),
     "forged in a chunk": ([chunk(1, b"x", delivered=1)], "ack-unexpected"),
+    "duplicate among several": ([together(chunk(1, b"one"), chunk(1, b"one"))], "chunk-out-of-order"),
+    "several of none": ([together()], "frame-unknown"),
+    "several of one": ([together(chunk(1, b"one"))], "frame-unknown"),
+    "unknown field among several": (
+        [b"\x2a\x0a\x0a\x03" + UNKNOWN_FIELD + b"\x0a\x03" + UNKNOWN_FIELD],
+        "frame-unknown",
+    ),
     "a second greeting": ([hello()], "frame-unknown"),
     "empty frame": ([Frame()], "frame-unknown"),
     "unknown frame": ([UNKNOWN_FIELD], "frame-unknown"),

@@ -39,18 +39,19 @@ def read_stream(path: Path) -> Crossed:
     crossed, number, held = Crossed(), -1, bytearray()
     for raw in _frames(path.read_bytes()):
         frame = link_pb2.NodeFrame.FromString(raw)
-        if frame.WhichOneof("frame") != "chunk":
+        kind = frame.WhichOneof("frame")
+        if kind not in ("chunk", "chunks"):
             crossed.control.append(len(raw))
             continue
-        chunk = frame.chunk
-        if chunk.number != number:
-            number, held = chunk.number, bytearray()
-        assert chunk.offset <= len(held)
-        held[chunk.offset :] = chunk.data
-        if len(held) == chunk.total:
-            whole = bytes(held)
-            signed = decode_signed(decode_packet(whole).signed)
-            crossed.messages[number, whole] = Message(signed, sha256(signed.payload).hex(), len(whole))
+        for chunk in [frame.chunk] if kind == "chunk" else frame.chunks.chunks:
+            if chunk.number != number:
+                number, held = chunk.number, bytearray()
+            assert chunk.offset <= len(held)
+            held[chunk.offset :] = chunk.data
+            if len(held) == chunk.total:
+                whole = bytes(held)
+                signed = decode_signed(decode_packet(whole).signed)
+                crossed.messages[number, whole] = Message(signed, sha256(signed.payload).hex(), len(whole))
     return crossed
 
 

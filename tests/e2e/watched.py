@@ -83,10 +83,10 @@ def _note_sent(path: Path) -> None:
 
     put, send = GrpcLink._put, GrpcLink.send
 
-    async def noted_put(self: GrpcLink, call: Any, frame: Any) -> None:
+    async def noted_put(self: GrpcLink, call: Any, frame: bytes, *, is_control: bool) -> None:
         with path.open("ab") as stream:
-            stream.write(frame.SerializeToString())
-        await put(self, call, frame)
+            stream.write(frame)
+        await put(self, call, frame, is_control=is_control)
 
     async def noted_send(self: GrpcLink, message: bytes) -> None:
         with path.open("ab") as stream:
@@ -101,11 +101,10 @@ def _note_frames(path: Path) -> None:
 
     put = GrpcLink._put
 
-    async def noted(self: GrpcLink, call: Any, frame: Any) -> None:
-        raw = frame.SerializeToString()
+    async def noted(self: GrpcLink, call: Any, frame: bytes, *, is_control: bool) -> None:
         with path.open("ab") as stream:
-            stream.write(len(raw).to_bytes(4, "big") + raw)
-        await put(self, call, frame)
+            stream.write(len(frame).to_bytes(4, "big") + frame)
+        await put(self, call, frame, is_control=is_control)
 
     GrpcLink._put = noted  # type: ignore[method-assign]
 

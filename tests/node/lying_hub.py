@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 from creditmesh_wire.v1 import link_pb2
 
-from node.grpc_link import WIRE_VERSION
+from node.link_frames import WIRE_VERSION
 from tests.e2e.link_room import PATIENCE_S, Room
 
 __all__ = ["Frame", "LyingHub", "Script", "answer", "chunk"]
