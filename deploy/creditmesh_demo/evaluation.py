@@ -68,9 +68,10 @@ def judge(
             own_network = network.logit(holdouts[member])
             partner = models[member].partner.logit(holdouts[member])
             mixed, target = models[member].head.logit(own_network, partner), holdouts[member].target
+            shown = {name: value for name, value in reported[member].items() if name in row.figures}
             row = BankRow(
                 member,
-                {**row.figures, **reported[member], "auc_own_market": auc(whole.target, own_market)},
+                {**row.figures, **shown, "auc_own_market": auc(whole.target, own_market)},
                 own_network=_contrast(target, own_network, own),
                 own_mixed=_contrast(target, mixed, own),
                 market=_contrast(whole.target, market, own_market),
