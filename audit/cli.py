@@ -7,6 +7,7 @@
     creditmesh-audit secagg-check LOG...              over all banks' logs, that no mask came off
     creditmesh-audit epsilon LOG                      the privacy budget, recomputed
     creditmesh-audit export FORMAT LOG --out PATH     jsonl, csv, html or tiles, with a manifest
+    creditmesh-audit sign-off FOLDER --members FILE   whether a quorum of banks signed a model off
     creditmesh-audit report LOG... --out FILE         an auditor's 22 questions, answered as one page
 
 The tool reads files and prints; it needs `cryptography` alone, talks to no network and changes no log. Exit codes: 0
@@ -28,12 +29,23 @@ from audit.reconcile_command import add_reconcile
 from audit.report import add_report
 from audit.screen import FAILED, INCOMPLETE, INTERRUPTED, ROLLED_BACK, USAGE, complain
 from audit.secagg_command import add_secagg
+from audit.signoff_command import add_signoff
 from audit.verify_command import add_verify
 from privacy.errors import PrivacyError, VerificationError
 
 __all__ = ["main"]
 
-COMMANDS = (add_verify, add_prove, add_diff, add_reconcile, add_secagg, add_epsilon, add_export, add_report)
+COMMANDS = (
+    add_verify,
+    add_prove,
+    add_diff,
+    add_reconcile,
+    add_secagg,
+    add_epsilon,
+    add_export,
+    add_signoff,
+    add_report,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

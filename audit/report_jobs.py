@@ -176,17 +176,22 @@ class Models:
     """Question 14: released models, the jobs behind them, and the code and data that these used."""
 
     per_log: int
-    kinds: frozenset[str] = frozenset({"model.released", "job.decided", "train.round"})
+    kinds: frozenset[str] = frozenset({"model.released", "model.promoted", "job.decided", "train.round"})
     released: Kept = field(init=False)
+    promoted: Kept = field(init=False)
     lineages: list[tuple[str, list[str]]] = field(default_factory=list)
     codes: dict[str, set[str]] = field(default_factory=dict)
     datasets: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.released = Kept(self.per_log)
+        self.promoted = Kept(self.per_log)
 
     def take(self, account: Account, event: Event) -> None:
-        """Add a release, or what a job says of its code and data."""
+        """Add a release, a promotion, or what a job says of its code and data."""
+        if event.kind == "model.promoted":
+            self._promote(account, event)
+            return
         if event.kind == "train.round":
             self.datasets.setdefault(event.job, set()).add(text_of(event, "dataset"))
             self.codes.setdefault(event.job, set()).add(text_of(event, "code_sha256"))
@@ -211,6 +216,18 @@ class Models:
             Proof(account.number, event.seq, event.seq),
         )
         self.released.add(account.number, row)
+
+    def _promote(self, account: Account, event: Event) -> None:
+        back = " ↩" if event.body["rollback"] is True else ""
+        row: Row = (
+            Moment(event.utc_us),
+            Digest(text_of(event, "sha256")),
+            Value(f"{text_of(event, 'role')}{back}"),
+            _stack(names_in(event, "approvers")),
+            Digest(text_of(event, "proposal_sha256")),
+            Proof(account.number, event.seq, event.seq),
+        )
+        self.promoted.add(account.number, row)
 
     def answers(self, scene: Scene) -> Iterator[Answer]:
         """Answer question 14."""
@@ -241,6 +258,19 @@ class Models:
         ]
         tables = [
             Table(Words.models, columns, self.released.rows, total, "model.released"),
+            *(
+                [
+                    Table(
+                        Words.promotions,
+                        (Words.time, Words.model, Words.role, Words.approvers, Words.proposal),
+                        self.promoted.rows,
+                        self.promoted.total,
+                        "model.promoted",
+                    )
+                ]
+                if self.promoted.total
+                else []
+            ),
             Table(Words.job_sources, (Words.job, Words.code, Words.datasets), rows[: self.per_log], len(rows)),
         ]
         yield Answer(14, "listed", (first,), tuple(tables), (self._picture(),))
