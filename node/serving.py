@@ -156,7 +156,7 @@ def promoted(state: Path) -> Serving:
     document = _read_object(path) if path.exists() else {}
     champion, challenger = document.get("champion"), document.get("challenger")
     if not _is_digest(champion):
-        raise InputError("promoted-none", f"{path}: no model was promoted yet; see creditmesh-node proposals")
+        raise InputError("promoted-none", f"{path}: no model was promoted yet; see creditmesh-node models")
     other = named(state, str(challenger)) if _is_digest(challenger) else None
     return Serving(named(state, str(champion)), other)
 
