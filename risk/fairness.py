@@ -8,13 +8,14 @@ or misjudges its risk. Segments of fewer than k rows are withheld by whoever cou
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from risk.score_figures import ScoreFigures
 
 __all__ = ["FOUR_FIFTHS", "FieldFairness", "Segment", "SegmentFigures", "fairness"]
 
-FOUR_FIFTHS = 0.8
+FOUR_FIFTHS = Fraction(4, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +81,25 @@ def fairness(field: str, segments: Sequence[Segment]) -> FieldFairness:
     return FieldFairness(field, all(judged) if judged else None, found)
 
 
-def _rate(segment: Segment) -> float | None:
+def _rate(segment: Segment) -> Fraction | None:
     if segment.figures is None or segment.approved is None or not segment.figures.rows:
         return None
-    return segment.approved / segment.figures.rows
+    return Fraction(segment.approved, segment.figures.rows)
 
 
-def _beside(segment: Segment, rate: float | None, best: float | None) -> SegmentFigures:
+def _beside(segment: Segment, rate: Fraction | None, best: Fraction | None) -> SegmentFigures:
     figures = segment.figures
     if figures is None or rate is None:
         return SegmentFigures(segment.level, True)
     # Where nobody is approved, nobody is treated worse.
-    ratio = rate / best if best else 1.0
+    ratio = rate / best if best else Fraction(1)
     known = figures.mean_pd is not None and figures.bad_rate is not None
     return SegmentFigures(
         level=segment.level,
         withheld=False,
         rows=figures.rows,
-        approval_rate=rate,
-        approval_ratio=ratio,
+        approval_rate=float(rate),
+        approval_ratio=float(ratio),
         passes=ratio >= FOUR_FIFTHS,
         bad_rate=figures.bad_rate,
         mean_pd=figures.mean_pd,

@@ -53,7 +53,7 @@ def test_groups_and_the_others_together_have_fifty_rows_or_none(seed: int, sizes
 
 @pytest.mark.parametrize("seed", range(6))
 def test_an_attacker_who_adds_and_subtracts_finds_no_small_cell(seed: int) -> None:
-    groups = [histogram(10 * seed + i, size, 25.0, 490.0 + 6 * i) for i, size in enumerate((260, 330, 240))]
+    groups = [histogram(10 * seed + i, size, 20.0, 470.0 + 30 * i) for i, size in enumerate((260, 330, 240))]
     left = histogram(99 + seed, 120, 25.0)
     whole = np.sum(groups, axis=0) + left
     cuts = chosen_cuts(whole, [])
