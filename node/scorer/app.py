@@ -20,6 +20,7 @@ from node.scorer.answers import (
     BatchAnswer,
     DecisionAnswer,
     DecisionFile,
+    HealthAnswer,
     ModelAnswer,
     Problem,
     ScoreAnswer,
@@ -37,6 +38,7 @@ _SCORE = TypeAdapter(ScoreBody)
 _OVERRIDE = TypeAdapter(OverrideBody)
 _MOST_FAULTS = 8
 Handled = Callable[[Request], Awaitable[Response]]
+_Responses = dict[int | str, dict[str, Any]]
 
 
 class _Refused(Exception):
@@ -135,14 +137,12 @@ async def _metrics(request: Request) -> Response:
 
 def _add_routes(app: FastAPI) -> None:
     """Add every route with what OpenAPI says of it; bodies are read by the routes themselves."""
-    refusals: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 422)
-    }
-    unready = {503: {"model": Problem, "description": "a part is missing"}}
-    unkept = {503: {"model": DecisionAnswer, "description": "nothing can be recorded: a person decides"}}
+    refusals: _Responses = {status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 422)}
+    unready: _Responses = {503: {"model": Problem, "description": "a part is missing"}}
+    unkept: _Responses = {503: {"model": DecisionAnswer, "description": "nothing can be recorded: a person decides"}}
     one = "/v1/decisions/{application_id}"
     said = {**_takes(OverrideBody), **_path_id()}
-    routes: tuple[tuple[str, str, Handled, type[BaseModel], str, dict[int | str, Any], dict[str, Any]], ...] = (
+    routes: tuple[tuple[str, str, Handled, type[BaseModel], str, _Responses, dict[str, Any]], ...] = (
         ("POST", "/v1/decisions", _decide, DecisionAnswer, "Decide on an application", unkept, _takes(DecisionBody)),
         ("GET", one, _find, DecisionFile, "A decision and what people said of it", {}, _path_id()),
         ("POST", f"{one}/override", _override, DecisionFile, "Override a decision as a person", unready, said),
