@@ -127,8 +127,8 @@ def _model(options: argparse.Namespace) -> int:
     from node.model_file import export_model, golden_lines
 
     sources = {"model": options.model, "head": options.head, "own": options.own}
-    content, models = export_model(sources, options.format)
-    written = {options.out: content} | ({options.golden: golden_lines(models)} if options.golden else {})
+    exported = export_model(sources, options.format)
+    written = {options.out: exported.content} | ({options.golden: golden_lines(exported)} if options.golden else {})
     for path, each in written.items():
         with path.open("xb") as stream:
             stream.write(each)
@@ -218,7 +218,7 @@ def _add_model(model: argparse.ArgumentParser) -> None:
     model.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
     model.add_argument("--golden", type=Path, metavar="FILE", help="also write rows and scores to compare by")
     model.add_argument("--head", type=Path, metavar="HEAD", help="the bank's head, to write the mixed model")
-    model.add_argument("--own", type=Path, metavar="MODEL", help="the bank's own model, with --head")
+    model.add_argument("--own", type=Path, metavar="MODEL", help="what the head mixes besides: RECIPE-partner.json")
     model.set_defaults(run=_model)
 
 

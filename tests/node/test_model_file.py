@@ -8,7 +8,7 @@ import pytest
 from node.cli import main
 from risk.catalogue import recipe
 from risk.head import Head
-from risk.modelfile import encode_head, encode_model
+from risk.modelfile import decode_model, encode_head, encode_model, model_digest
 from risk.spec import JobSpec
 from tests.risk.rooms import books_of, room_dictionary, room_tables, train
 
@@ -54,8 +54,14 @@ def test_it_writes_the_model_and_golden_rows(
 def test_it_writes_a_bank_s_head(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed, so no ONNX can be written")
     own = ["--head", str(folder / "head.json"), "--own", str(folder / "scorecard.json")]
-    out = ["--format", "onnx", "--out", str(tmp_path / "head.onnx")]
+    golden = tmp_path / "golden.jsonl"
+    out = ["--format", "onnx", "--out", str(tmp_path / "head.onnx"), "--golden", str(golden)]
     assert main(["model", str(folder / "trees.json"), *out, *own]) == 0
+    for line in golden.read_text("ascii").splitlines()[:50]:
+        outputs = json.loads(line)["outputs"]
+        trees, card = (outputs[model_digest(decode_model((folder / f"{name}.json").read_bytes()))[:16]]["logit"]
+                       for name in ("trees", "scorecard"))  # fmt: skip
+        assert outputs["head"]["logit"] == 0.8 * trees + 0.3 * card
     assert main(["model", str(folder / "trees.json"), "--format", "sql", "--out", str(tmp_path / "h.sql"), *own]) == 2
 
 
