@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import secrets
+import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from node.scorer.bodies import BatchBody, DecisionBody, OverrideBody, ScoreBody,
 from node.scorer.engine import Engine
 from node.scorer.recorder import Recorder, application_ref, body_commitment
 from node.tokens import Caller, TokenFile, allowed
-from privacy.errors import InputError
+from privacy.errors import InputError, PrivacyError
 from privacy.log.record import Actor, Entry
 from risk.decision import Decision, Desk, decide
 
@@ -101,9 +102,10 @@ class Office:
         entry = self._entry(row, made, body_commitment(nonce, raw), caller)
         try:
             await self.recorder.record(row, entry)
-        except InputError as error:
-            say("decision_not_recorded", code=error.code, reason=error.message)
-            return _refer(name, {"log": error.message})
+        except (PrivacyError, sqlite3.Error, OSError) as error:
+            reason = error.message if isinstance(error, PrivacyError) else type(error).__name__
+            say("decision_not_recorded", reason=reason)
+            return _refer(name, {"log": reason})
         return Answer(200, content, row.outcome)
 
     def _entry(self, row: Row, made: Decision | None, commitment: str, caller: Caller) -> Entry:

@@ -17,7 +17,8 @@ GIVEN_NAMES = {"handle_data"}
 # Terms of the field that hold such a word: X.509's common name.
 GIVEN_TERMS = re.compile(r"common_name|commonName|CommonName")
 # The top of a thread, of a stream or of a group's commit: the error is handed to whoever waits for it, never dropped.
-HANDED_ON = {"coordinator/grpc_link.py", "coordinator/receipt.py", "privacy/log/appender.py", "risk/flower_link.py"}
+HANDED_ON = {"coordinator/grpc_link.py", "coordinator/receipt.py", "node/scorer/recorder.py", "privacy/log/appender.py",
+             "risk/flower_link.py"}  # fmt: skip
 # The outer loop of a process may catch everything: there it says so and ends.
 OUTER_LOOPS = re.compile(r"(node|coordinator|audit|creditmesh_demo)/(cli|service|__main__)\.py")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|\d+")
