@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 
 from coordinator.cli_models import add_model_commands
 from coordinator.enrolment_commands import add_enrolment_commands
+from coordinator.job_commands import add_job_commands, moment_after
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -100,7 +101,8 @@ def _run(options: argparse.Namespace) -> int:
 def _submit(options: argparse.Namespace) -> int:
     from coordinator import commands
 
-    return commands.submit(options.config, options.job, options.json)
+    not_before = None if options.not_before is None else moment_after(options.not_before)
+    return commands.submit(options.config, options.job, options.json, not_before)
 
 
 def _jobs(options: argparse.Namespace) -> int:
@@ -179,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
     submit = kinds.add_parser("submit", help="queue a job")
     submit.add_argument("job", type=Path, metavar="JOB.toml")
+    submit.add_argument("--not-before", metavar="TIME", help="start it no earlier: 2026-03-01T22:00Z")
     submit.set_defaults(run=_submit)
     jobs = kinds.add_parser("jobs", help="list jobs")
     jobs.set_defaults(run=_jobs)
@@ -186,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     members.set_defaults(run=_members)
     add_model_commands(kinds)
     add_enrolment_commands(kinds)
+    add_job_commands(kinds)
     export = kinds.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")

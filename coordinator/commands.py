@@ -4,7 +4,8 @@ This module runs no job and keeps no process; the running coordinator finds what
 
 JSON of the commands, one document on standard output, times UTC in ISO 8601:
 
-    jobs     [{"id", "recipe", "state", "reason", "created", "ended" | null, "rounds": int, "models": [SHA256],
+    jobs     [{"id", "recipe", "state", "reason", "created", "ended" | null, "wish",
+               "not_before" | null, "history": [{"at", "kind"}], "rounds": int, "models": [SHA256],
                "released": TIME | "pending" | null}]
     members  [{"id", "identity", "certificate_serial": HEX, "status", "log": VKEY, "witness": VKEY}]
     submit   {"id"}
@@ -102,14 +103,14 @@ def set_status(config_path: Path, member: str, status: MemberStatus) -> int:
     return 0
 
 
-def submit(config_path: Path, job_path: Path, as_json: bool) -> int:
-    """Check a job file and queue it; print its id."""
+def submit(config_path: Path, job_path: Path, as_json: bool, not_before: int | None = None) -> int:
+    """Check a job file and queue it; print its id. not_before: UTC microseconds before which it is not started."""
     settings = config.load(config_path)
     job = load_job(job_path)
     spec = spec_of(job)
     _check_models(settings, job)
     with _store(settings) as store:
-        job_id = store.add_job(job.job.recipe, spec)
+        job_id = store.add_job(job.job.recipe, spec, not_before)
     leave_note(settings.state.dir, "submit", job_id)
     print(json.dumps({"id": job_id}) if as_json else job_id)
     return 0
@@ -200,6 +201,13 @@ def _job(store: Store, job: Job) -> dict[str, Any]:
         "reason": job.reason,
         "created": _moment(job.created),
         "ended": None if job.ended is None else _moment(job.ended),
+        "wish": job.wish,
+        "not_before": None if job.not_before is None else _moment(job.not_before),
+        "history": [
+            {"at": _moment(event.t), "kind": event.kind}
+            for event in store.job_events(job.id)
+            if event.kind != "round-opened"
+        ],
         "rounds": len(store.rounds(job.id)),
         "models": [model.sha256 for model in models],
         "released": _released(models),

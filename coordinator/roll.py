@@ -29,6 +29,7 @@ class Roll:
         """Write down, durably, what changed since the log last said it; costs nothing while nothing changes."""
         if members == self._last:
             return
+        told, members = members, {name: each for name, each in members.items() if each.status != "left"}
         witnesses = {name: VerifierKey.parse(each.witness) for name, each in members.items() if each.witness}
         policy = network_policy(self._key, COORDINATOR, witnesses)
         digest = hashlib.sha256(policy.encode().encode()).hexdigest()
@@ -41,4 +42,4 @@ class Roll:
         entries = membership_entries(past, keys, Quorum(digest, policy.threshold, len(policy.witnesses)), suspended)
         if entries:
             self._log.append(entries)
-        self._last = dict(members)
+        self._last = dict(told)

@@ -197,14 +197,20 @@ class Store:
             return [_job(row) for row in connection.execute(query).mappings()]
 
     def set_wish(self, job_id: str, wish: Wish) -> None:
-        """Note what an operator asks of a job; raises `InputError` if it has ended or is to be cancelled already."""
+        """Note what an operator asks of a job; one that is cancelled before it began is over at once.
+
+        Raises `InputError` if it has ended or is to be cancelled already.
+        """
         job = self.job(job_id)
         if job.state in FINAL_STATES or job.wish == "cancel":
             what = "is being cancelled" if job.state not in FINAL_STATES else f"has ended: it is {job.state}"
             raise InputError("job-over", f"{job_id} {what}; see `creditmesh-coordinator job {job_id}`")
         jobs = tables.jobs.c
         open_still = (jobs.id == job_id, jobs.state.not_in(FINAL_STATES))
+        over = {"state": "cancelled", "reason": "cancelled in the queue", "ended": self._now_us(), "wish": None}
         with self._transaction() as connection:
+            if wish == "cancel":
+                connection.execute(update(tables.jobs).where(*open_still, jobs.state == "queued").values(over))
             connection.execute(update(tables.jobs).where(*open_still).values(wish=wish or None))
 
     def set_live(self, job_id: str, document: Mapping[str, Any]) -> None:

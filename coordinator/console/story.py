@@ -18,6 +18,9 @@ _GRAVE = frozenset({"job-failed", "job-paused", "members-excluded", "member-left
 _CAUSES = (
     ("member-lost", re.compile(r"member lost|was lost|members are left")),
     ("members-too-few", re.compile(r"at least \d+ are needed|members are enrolled|too few")),
+    ("cancelled", re.compile(r"operator cancelled|cancelled in the queue")),
+    ("software-changed", re.compile(r"software was changed")),
+    ("progress-damaged", re.compile(r"kept (of|for) this job|was kept, but")),
     ("coordinator-restarted", re.compile(r"coordinator was (restarted|stopped)")),
     ("deadline", re.compile(r"did not answer within|did not read within")),
     ("sum-unverified", re.compile(r"sum not verified")),

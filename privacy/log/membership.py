@@ -43,7 +43,7 @@ def membership_entries(
     entries: list[Entry] = []
     for member in sorted(set(known) | set(current)):
         keys = list(current.get(member, ()))
-        action = _action(member in known, member in current, member in absent, member in stopped)
+        action = _action(member in known, member in current, absent.get(member, ""), member in stopped)
         before = {_name(key): key for key in known.get(member, ())}
         turned = [(before[_name(key)], key) for key in keys if before.get(_name(key), key) != key]
         entries += [_rotated(old, new) for old, new in turned]
@@ -53,21 +53,21 @@ def membership_entries(
     return entries
 
 
-def _action(known: bool, here: bool, absent: bool, stopped: bool) -> str:
-    """Return how a member's standing changed, empty if it did not."""
+def _action(known: bool, here: bool, absent: str, stopped: bool) -> str:
+    """Return how a member's standing changed, empty if it did not; absent: why it was absent, empty if it was not."""
     if here and not known:
         return "joined"
     if not here:
-        return "" if absent else "left"
+        return "" if absent == "left" else "left"
     if stopped:
         return "" if absent else "suspended"
     return "restored" if absent else ""
 
 
-def _remembered(past: Iterable[Event]) -> tuple[dict[str, list[str]], set[str]]:
-    """Return the keys that the log last gave each member, and who is absent by it."""
+def _remembered(past: Iterable[Event]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the keys that the log last gave each member, and who is absent by it and why."""
     known: dict[str, list[str]] = {}
-    absent: set[str] = set()
+    absent: dict[str, str] = {}
     for event in past:
         body = event.body
         if event.kind == "key.rotated":
@@ -78,10 +78,10 @@ def _remembered(past: Iterable[Event]) -> tuple[dict[str, list[str]], set[str]]:
         vkeys = body["vkeys"]
         assert isinstance(vkeys, list)  # the schema says so
         if body["action"] in _GONE:
-            absent.add(member)
+            absent[member] = str(body["action"])
             known.setdefault(member, [])
             continue
-        absent.discard(member)
+        absent.pop(member, None)
         known[member] = [str(key) for key in vkeys]
     return known, absent
 
