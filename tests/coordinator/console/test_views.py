@@ -251,9 +251,10 @@ def test_a_form_is_filled_in_from_an_earlier_job(room: Room) -> None:
 
 def test_an_operator_pauses_goes_on_and_cancels(own: Room) -> None:
     browser = own.browser("operator")
-    for asked, wish in (("pause", "pause"), ("go", ""), ("cancel", "cancel")):
+    for asked, wish in (("pause", "pause"), ("go", ""), ("cancel", "")):
         assert browser.post(f"/jobs/{own.queued}/wish", {"wish": asked}).status_code == 303
         assert own.store.job(own.queued).wish == wish
+    assert own.store.job(own.queued).state == "cancelled"
     assert browser.post(f"/jobs/{own.queued}/wish", {"wish": "go"}).status_code == 400
     assert browser.post(f"/jobs/{own.job}/wish", {"wish": "cancel"}).status_code == 400
     assert browser.post(f"/jobs/{own.queued}/wish", {"wish": "explode"}).status_code == 400
