@@ -190,24 +190,29 @@ def _parser() -> argparse.ArgumentParser:
     add_model_commands(kinds)
     add_enrolment_commands(kinds)
     add_job_commands(kinds)
+    _add_log(kinds)
+    console = kinds.add_parser("console", help="serve the operator's console to browsers")
+    console.add_argument("--listen", metavar="HOST:PORT", help="instead of what [console] listen says")
+    console.set_defaults(run=_console)
+    _add_account(kinds)
+    for command in (console, enrol, suspend, readmit, run, submit, jobs, members):
+        command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
+    for command in (submit, jobs, members):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _add_log(kinds: Any) -> None:
     export = kinds.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
+    export.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
     export.set_defaults(run=_export)
     tables = kinds.add_parser("log-tables", help="print the SQL with which PostgreSQL's owner makes the log's tables")
     tables.add_argument(
         "--role", required=True, metavar="ROLE", help="whom the coordinator logs in as: it may only add"
     )
     tables.set_defaults(run=_log_tables)
-    console = kinds.add_parser("console", help="serve the operator's console to browsers")
-    console.add_argument("--listen", metavar="HOST:PORT", help="instead of what [console] listen says")
-    console.set_defaults(run=_console)
-    _add_account(kinds)
-    for command in (console, enrol, suspend, readmit, run, submit, jobs, members, export):
-        command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
-    for command in (submit, jobs, members):
-        command.add_argument("--json", action="store_true", help="print JSON")
-    return parser
 
 
 def _add_account(kinds: Any) -> None:
