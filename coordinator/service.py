@@ -99,18 +99,10 @@ class _Service:
         self._store = store
         self._clerk: Clerk | None = None
         self._members = {member.id: member for member in store.members()}
-        policy = config.policy
-        settings = HubSettings(
-            config.listen.grpc, keys.tls.ca_pem, keys.tls.certificate_pem, keys.tls.key_pem, config.consortium.name,
-            lost_after_s=policy.lost_after_s,
-        )  # fmt: skip
-        self._hub = GrpcHub(
-            settings, boot=boot[:16], is_member=self._is_member, on_join=self._on_join, on_message=self._on_message,
-            on_leave=self._on_leave,
-        )  # fmt: skip
+        self._hub = self._make_hub(keys, boot)
         refusals = Refusals(log.defer, loop.time)
         self._hub.on_refused = refusals.note
-        self._presence = Presence(self._hub.last_heard, policy.lost_after_s)
+        self._presence = Presence(self._hub.last_heard, config.policy.lost_after_s)
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send_soon)
         self._log, self._roll = log, Roll(log, load_log_key(config.state.dir, LOG_ORIGIN).verifier())
         self._releases = Releases(config.state.dir, store, log)
@@ -139,6 +131,17 @@ class _Service:
             self._farewells,
             self._observation.timed,
         )
+
+    def _make_hub(self, keys: CoordinatorKeys, boot: bytes) -> GrpcHub:
+        config = self._config
+        settings = HubSettings(
+            config.listen.grpc, keys.tls.ca_pem, keys.tls.certificate_pem, keys.tls.key_pem, config.consortium.name,
+            lost_after_s=config.policy.lost_after_s,
+        )  # fmt: skip
+        return GrpcHub(
+            settings, boot=boot[:16], is_member=self._is_member, on_join=self._on_join, on_message=self._on_message,
+            on_leave=self._on_leave,
+        )  # fmt: skip
 
     def _make_relay(self, keys: CoordinatorKeys, log: LogStore, heads: HeadStore) -> Relay:
         desk = RelayDesk(
