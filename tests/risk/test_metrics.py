@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 
+from risk.book import Book
+from risk.catalogue import recipe
 from risk.elementary import sigmoid
+from risk.errors import InputError
 from risk.job import contribute
 from risk.metrics import NetworkMetrics, metric_rounds
 from risk.model import Model
+from risk.modelfile import encode_model
 from risk.ranking import auc, ks
 from risk.recipe import Ask, run_plain
 from risk.table import Table, concatenate
 from tests.risk.rooms import books_of, number, room_dictionary, room_tables, spec_of, train
+from tests.risk.validation_rooms import dated_dictionary, dated_tables
 
 DICTIONARY = room_dictionary()
 
@@ -81,3 +86,44 @@ def test_a_shift_between_training_and_hold_out_shows_in_psi() -> None:
     later = books_of([book.table for book in books], spec)
     total, _ = run_plain(metric_rounds(spec, model), lambda ask: np.sum([contribute(ask, b) for b in later], axis=0))
     assert total.psi > 0.25
+
+
+def test_rows_after_the_last_training_month_are_measured_beside_the_hold_out() -> None:
+    dictionary = dated_dictionary()
+    tables = dated_tables(dictionary, (3000, 2000, 1000), 6)
+    spec = spec_of(dictionary, 3, parameters={"train_until": 200506})
+    books = books_of(tables, spec)
+    outcome = train(spec, books)
+    later = concatenate([table.select(table.month > 12 * 2005 + 5) for table in tables])  # type: ignore[operator,arg-type]
+    assert outcome.metrics is not None and outcome.metrics.out_of_time is not None
+    figures = outcome.metrics.out_of_time
+    assert (figures.rows, figures.bads) == (later.rows, later.bads)
+    assert figures.auc == pytest.approx(auc(later.target, outcome.model.logit(later)) or 0.0, abs=2e-3)
+    document = outcome.metrics.to_document()
+    assert document["out_of_time"]["rows"] == later.rows and "out_of_time" not in document["out_of_time"]
+    assert outcome.model.training["parameters"]["train_until"] == 200506
+    trained = sum(len(book.rows("train")) for book in books)
+    assert outcome.model.training["rows"] == trained < 0.6 * sum(table.rows for table in tables)
+    # What no row is trained on decides nothing.
+    for table in tables:
+        table.target[table.month > 12 * 2005 + 5] ^= 1  # type: ignore[operator]
+    again = [Book(table, spec) for table in tables]
+    for book, before in zip(again, books, strict=True):
+        object.__setattr__(book, "split", before.split)
+    assert encode_model(train(spec, again).model) == encode_model(outcome.model)
+
+
+@pytest.mark.parametrize("value", [200413, 0, "200412", True, 2004])
+def test_a_month_that_is_none_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="train_until"):
+        spec_of(dated_dictionary(), 3, parameters={"train_until": value})
+
+
+def test_a_last_training_month_needs_dates_and_no_noise() -> None:
+    with pytest.raises(InputError, match=r"no \[time\]"):
+        spec_of(DICTIONARY, 3, parameters={"train_until": 200412})
+    with pytest.raises(InputError, match="noise"):
+        spec_of(dated_dictionary(), 3, parameters={"train_until": 200412}, multiplier=1)
+    pytest.importorskip("torch", reason="towers need torch")
+    towers = recipe("towers")
+    assert towers.parse_parameters({"train_until": 200412})["train_until"] == 200412

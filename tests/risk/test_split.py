@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk.errors import MisuseError
-from risk.split import Split, keyed_split, split
+from risk.split import Split, dated, keyed_split, split
 from risk.table import Table
 
 KNOWN = {"holdout": [1, 2, 6, 8], "half-a": [3, 4, 7, 9, 11], "half-b": [0, 5, 10]}
@@ -184,3 +184,18 @@ def test_the_share_held_out_is_the_one_asked_and_key_and_seed_matter() -> None:
     assert first.holdout.tolist() != keyed_split(table, 1, 300_000, prf).holdout.tolist()
     other = keyed_split(table, 0, 300_000, lambda message: hmac.digest(b"other", message, "sha256"))
     assert first.holdout.tolist() != other.holdout.tolist()
+
+
+def test_later_rows_are_a_part_of_their_own_and_move_nobody() -> None:
+    rng = np.random.default_rng(4)
+    target = (rng.random(500) < 0.3).astype(np.int8)
+    month = rng.integers(100, 120, 500).astype(np.int32)
+    month[:20] = -1
+    whole = split(target, "bank", 0, 0.3)
+    parts = dated(whole, month, 110)
+    assert parts.later.tolist() == np.flatnonzero(month > 110).tolist() == parts.rows("later").tolist()
+    for name in ("train", "holdout", "half-a", "half-b"):
+        kept = parts.rows(name)
+        assert kept.tolist() == [row for row in whole.rows(name).tolist() if 100 <= month[row] <= 110]
+    nobody = dated(whole, None, 110)
+    assert not any(len(nobody.rows(name)) for name in ("train", "holdout", "half-a", "half-b", "later"))
