@@ -4,7 +4,7 @@ It writes nothing. Theory: the model file by its digest, the job's manifest, out
 of validation jobs and the banks' ballots; nothing private of a bank is here.
 """
 
-from coordinator.model_view import Shelf, find_model, models_document, outcome_of
+from coordinator.model_view import Shelf, find_model, models_document, validations_of
 from coordinator.registry import Registry
 from risk.dictionary import parse_dictionary
 from risk.dossier import Dossier
@@ -18,18 +18,13 @@ def dossier_of(shelf: Shelf, name: str) -> Dossier:
     document = models_document(shelf)
     entry = next(each for each in document["models"] if (each["sha256"], each["job"]) == (model.sha256, job.id))
     lineage = entry["lineage"]
-    reports = []
-    for each in (lineage or {}).get("validations", []):
-        report = outcome_of(shelf.state, each).get("validation")
-        if report:
-            reports.append((each, report))
     return Dossier(
         sha256=model.sha256,
         file=Registry(shelf.state / "models").get(model.sha256),
         lineage=lineage,
         metrics=entry["metrics"],
         dictionary=parse_dictionary(job.spec["schema"], "the job's schema"),
-        validations=tuple(reports),
+        validations=tuple(validations_of(shelf, model.sha256)),
         proposals=tuple(entry["proposals"]),
         aliases=tuple(entry["aliases"]),
         released=entry["released"] or "",

@@ -18,11 +18,11 @@ from coordinator.model_view import (
     Shelf,
     aliases_of,
     find_model,
-    lineage_of,
     manifest_of,
     models_document,
     outcome_of,
     shelf_of,
+    validations_of,
 )
 from coordinator.store import Job, ModelRecord, Store
 from privacy.errors import InputError
@@ -153,9 +153,8 @@ def _lines(entry: dict[str, Any]) -> list[str]:
 def _evidence(shelf: Shelf, model: ModelRecord, job: Job) -> dict[str, str]:
     """Return the digests of what speaks for a model: its figures, and those of the jobs that validated it."""
     evidence = {"figures": figures_digest(outcome_of(shelf.state, job.id).get("metrics"))}
-    traced = lineage_of(shelf, model, job) or {}
-    for name in traced.get("validations", []):
-        evidence[f"validation/{name}"] = figures_digest(outcome_of(shelf.state, name).get("validation"))
+    for name, report in validations_of(shelf, model.sha256):
+        evidence[f"validation/{name}"] = figures_digest(report)
     return evidence
 
 

@@ -22,7 +22,7 @@ from coordinator.promotion import tally_of
 from coordinator.store import Job, ModelRecord, Store
 from privacy.errors import InputError
 from privacy.log.signoff import ROLES, read_ballot
-from risk.lineage import Ancestry, lineage_document
+from risk.lineage import Ancestry, lineage_document, window_of
 
 __all__ = [
     "Shelf",
@@ -34,6 +34,7 @@ __all__ = [
     "moment",
     "outcome_of",
     "shelf_of",
+    "validations_of",
 ]
 
 _SHORTEST = 8
@@ -141,25 +142,28 @@ def lineage_of(shelf: Shelf, model: ModelRecord, job: Job) -> dict[str, Any] | N
     mine = [each.proposal for each in promoted if each.proposal.model == model.sha256]
     before = [each.proposal.model for each in promoted if (each.closed or 0) <= (job.ended or job.created)]
     parent = mine[0].replaces if mine else (before[-1] if before else "")
+    reports = validations_of(shelf, model.sha256)
     ancestry = Ancestry(
         model=model.sha256,
         parent="" if parent == model.sha256 else parent,
         manifest_sha256=str(outcome.get("manifest_sha256", "")),
         rounds=outcome.get("rounds"),
         metrics=outcome.get("metrics"),
-        validations=_validations(shelf, model.sha256),
+        window=window_of(report for _, report in reports),
+        validations=[name for name, _ in reports],
     )
     return lineage_document(manifest_of(shelf.state, job.id), ancestry)
 
 
-def _validations(shelf: Shelf, sha256: str) -> list[str]:
-    """Return the jobs that evaluated a model: those whose manifest names it among the parameters."""
-    folder = shelf.state / "jobs"
+def validations_of(shelf: Shelf, sha256: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return (job, report) of the validations that looked at a model, in order of their jobs."""
     found = []
-    for path in sorted(folder.glob("*/manifest.json")):
+    for path in sorted((shelf.state / "jobs").glob("*/manifest.json")):
         document = _read(path)
         if document.get("recipe") == "validation" and sha256 in map(str, dict(document["parameters"]).values()):
-            found.append(str(document["job"]))
+            report = outcome_of(shelf.state, str(document["job"])).get("validation")
+            if report:
+                found.append((str(document["job"]), report))
     return found
 
 

@@ -31,6 +31,8 @@ __all__ = ["PromotionDesk", "Promotions", "tally_of"]
 
 FOLLOW_S = 0.5
 _REMINDED = 16
+# A packet holds 16 MiB beside its vector; the ballots of 256 banks need less than one of them.
+_LARGEST_FILE = 12 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Promotions:
         self._told: dict[int, str] | None = None
         self._greet: set[str] = set()
         self._dirty = False
+        self._proofs: dict[int, tuple[Mapping[str, bytes], tuple[bytes, ...]]] = {}
         self._wake = asyncio.Event()
 
     def join(self, member: str) -> None:
@@ -181,8 +184,10 @@ class Promotions:
         if standing.state == "open":
             message = Propose(proposal.encode(), member in standing.ballots)
         elif standing.state == "promoted":
-            tally = tally_of(standing, self._identities())
-            message = Promoted(proposal.encode(), tuple(standing.ballots[name] for name in tally.approved))
+            ballots = self._proof(standing)
+            if not ballots:
+                return  # a signer has another identity by now: nobody new can count it, so it has to be proposed anew
+            message = Promoted(proposal.encode(), ballots)
             attachments = () if member in proposal.members else self._model(proposal.model)
         else:
             message = Withdrawn(bytes.fromhex(proposal.sha256()), standing.state)
@@ -193,13 +198,30 @@ class Promotions:
         self._defer(self._sent(envelope, len(raw), member))
         self._desk.send(member, raw)
 
+    def _proof(self, standing: Standing) -> tuple[bytes, ...]:
+        """Return the ballots that make the quorum, none if it does not stand under today's identities."""
+        number, identities = standing.proposal.number, self._identities()
+        if self._proofs.get(number, ({}, ()))[0] != identities:
+            tally = tally_of(standing, identities)
+            ballots = tuple(standing.ballots[name] for name in tally.approved) if tally.carries else ()
+            self._proofs[number] = (identities, ballots)
+        return self._proofs[number][1]
+
     def _model(self, sha256: str) -> tuple[bytes, ...]:
         """Return the model file as an attachment; whoever was not in its job has no other way to it."""
         try:
-            return (self._desk.registry.get(sha256),)
+            content = self._desk.registry.get(sha256)
         except PrivacyError as error:
             say("model_unreadable", code=error.code, reason=error.message)
             return ()
+        if len(content) > _LARGEST_FILE:
+            say(
+                "model_unsent",
+                code="model-size",
+                reason=f"a model of {len(content)} bytes does not go with a promotion",
+            )
+            return ()
+        return (content,)
 
     def _defer(self, entry: Entry) -> None:
         self._desk.log.defer([entry])

@@ -19,6 +19,7 @@ from privacy.errors import InputError
 from privacy.log.statement import open_envelope
 from risk.dictionary import Dictionary
 from risk.dossier import Dossier
+from risk.lineage import window_of
 
 __all__ = ["dossier_of"]
 
@@ -32,7 +33,7 @@ def dossier_of(settings: NodeConfig, name: str) -> Dossier:
     return Dossier(
         sha256=sha256,
         file=model_store.get(state, sha256),
-        lineage=None if lineage is None else {**lineage, "validations": [job for job, _ in reports]},
+        lineage=None if lineage is None else _traced(lineage, reports),
         metrics=entry["metrics"],
         dictionary=_dictionary(settings, lineage),
         validations=tuple((job, document["network"]) for job, document in reports),
@@ -56,6 +57,13 @@ def _validations(state: Path, sha256: str) -> list[tuple[str, Mapping[str, Any]]
         if isinstance(document, dict) and sha256 in map(str, manifest.parameters.values()):
             found.append((manifest.job, document))
     return found
+
+
+def _traced(lineage: Mapping[str, Any], reports: list[tuple[str, Mapping[str, Any]]]) -> Mapping[str, Any]:
+    """Return a lineage with the validations that this bank took part in, and the months that they found."""
+    window = window_of(document["network"] for _, document in reports)
+    months = None if window is None else {"first": window[0], "last": window[1]}
+    return {**lineage, "validations": [job for job, _ in reports], "window": months}
 
 
 def _dictionary(settings: NodeConfig, lineage: Mapping[str, Any] | None) -> Dictionary | None:

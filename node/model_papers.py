@@ -8,6 +8,7 @@ from pathlib import Path
 
 from node import config
 from node.access import leave_note
+from node.archive import Archive
 from node.config import NodeConfig
 from node.dossier import dossier_of
 from node.record_store import read_checkpoint
@@ -63,6 +64,9 @@ def _records(settings: NodeConfig, dossier: Dossier) -> dict[str, bytes]:
             found[f"{folder}/proposal.json"] = promotion.proposal.encode()
             for raw in promotion.ballots:
                 found[f"{folder}/{open_envelope(raw)[0].predicate['member']}.dsse.json"] = raw
+    job = str((dossier.lineage or {}).get("job", ""))
+    if job:
+        found["manifest.json"] = Archive(state, "").read(job).manifest.encode()
     note = read_checkpoint(state)
     return found if note is None else {**found, "log-checkpoint.txt": note}
 

@@ -138,11 +138,11 @@ class Signing:
         return proposal
 
     def _promoted(self, proposal: Proposal, ballots: Sequence[bytes], attachments: Sequence[bytes]) -> None:
-        tally = check_promotion(proposal, ballots, self._signer, self._state)
-        newest = [each for each in self._store.promotions() if each.proposal == proposal]
-        if newest:
+        if any(each.proposal == proposal for each in self._store.promotions()):
+            # Counted when it came first; a bank that signed it may have another identity by now.
             self._store.write_promoted()
             return
+        tally = check_promotion(proposal, ballots, self._signer, self._state)
         if not took_part(self._state, proposal.job):
             self._keep_model(proposal, attachments)
         if not any(event.body["number"] == proposal.number for event in self._log.of_kinds("model.promoted")):

@@ -9,6 +9,7 @@ members by, so it also asks for a majority of everybody it has pinned: three ban
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from privacy.errors import InputError, PeerError, RefusalError, VerificationErro
 from privacy.log.signoff import Proposal, Tally, count_ballots, least_quorum
 
 __all__ = ["Signer", "check_promotion", "check_proposal", "took_part"]
+
+_JOB = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,16 @@ derives them from the same opened sums, so a coordinator that claims others is f
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from risk.modelfile import canonical_json
 
-__all__ = ["Ancestry", "figures_bytes", "figures_digest", "lineage_document", "plain_values"]
+__all__ = ["Ancestry", "figures_bytes", "figures_digest", "lineage_document", "plain_values", "window_of"]
+
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
 def figures_bytes(metrics: Mapping[str, Any] | None) -> bytes:
@@ -26,13 +29,28 @@ def figures_digest(metrics: Mapping[str, Any] | None) -> str:
     return hashlib.sha256(figures_bytes(metrics)).hexdigest()
 
 
+def window_of(reports: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Return the first and last month, as "YYYY-MM", of the rows that validation reports speak of; None for none.
+
+    reports: as `risk.validation_report` lays them out; rows without a date are in no month.
+    """
+    months: list[str] = []
+    for report in reports:
+        months += report["rows"]["months"] or ()
+        for entry in report["models"].values():
+            for period in entry.get("stability") or ():
+                months += _MONTH.findall(str(period["period"]))
+    return (min(months), max(months)) if months else None
+
+
 @dataclass(frozen=True, slots=True)
 class Ancestry:
     """What stands beside the manifest of a model's job.
 
     model, parent: SHA-256 in hex of this model and of the champion before it, empty for none. manifest_sha256: digest
-    of the job's manifest. rounds: secure sums that were opened. window: first and last month of the rows as "YYYY-MM",
-    None where the rows bear no month. validations: ids of the jobs that evaluated the model.
+    of the job's manifest. rounds: secure sums that were opened. window: first and last month of the members' rows as
+    "YYYY-MM", as validations found it; None where none has looked or no row bears a month. validations: ids of the jobs
+    that evaluated the model.
     """
 
     model: str

@@ -220,3 +220,25 @@ def test_what_is_sent_is_written_down_each_under_its_own_name(office: Office) ->
     names = [event["msg_id"] for event in office.events("egress.authorised")]
     assert len(names) == len(set(names)) == len(office.here) + 1
     assert json.dumps(office.events("egress.authorised")).count("secagg.propose") == len(names)
+
+
+def test_a_quorum_that_no_longer_verifies_is_shown_to_nobody_new(office: Office) -> None:
+    proposal = office.propose()
+    for name in NAMES[:5]:
+        office.vote(name, proposal)
+    office.sent.clear()
+    office.desk.join("late")
+    office.settle()
+    assert office.told(Promoted) == ["late"]
+    office.members[NAMES[0]] = Member(NAMES[0], identity_of("new").public.hex(), 0)
+    office.desk.join("late")
+    office.settle()
+    assert office.sent == [] and office.box.states() == {1: "promoted"}
+
+
+def test_a_model_file_that_no_packet_holds_stays_here(office: Office) -> None:
+    large = bytes(12 * 2**20 + 1)
+    proposal = office.propose(model=Registry(office.folder / "models").put(large))
+    for name in NAMES[:5]:
+        office.vote(name, proposal)
+    assert [attached for name, _, attached in office.sent if name == "late"][-1] == ()

@@ -97,6 +97,21 @@ def test_a_proposal_that_contradicts_the_bank_s_own_records_is_refused(
     assert bank.kinds() == ([] if code == "quorum-too-small" else ["alarm.raised"])
 
 
+@pytest.mark.parametrize(("job", "digest", "code"), [
+    ("job-2", hashlib.sha256(b"{}").hexdigest(), ""), ("job-2", "00" * 32, "figures-differ"), ("job-9", "00" * 32, ""),
+    ("../job-2", "00" * 32, "proposal-malformed"),
+])  # fmt: skip
+def test_a_validation_that_this_bank_was_in_must_have_found_what_is_claimed(
+    bank: SignoffBank, job: str, digest: str, code: str
+) -> None:
+    folder = bank.state / "jobs" / "job-2"
+    folder.mkdir()
+    (folder / "result.json").write_text('{"state": "done"}')
+    (folder / "figures.json").write_bytes(b"{}")
+    evidence = {**PROPOSAL.evidence, f"validation/{job}": digest}
+    assert bank.propose(proposal_of(evidence=evidence)) == code
+
+
 def test_one_number_stands_for_one_proposal(bank: SignoffBank) -> None:
     bank.propose(PROPOSAL)
     assert bank.propose(proposal_of(role="challenger")) == "proposal-forked"
@@ -142,6 +157,12 @@ def test_a_crash_between_the_log_and_the_file_is_made_good(bank: SignoffBank) ->
     bank.restart()
     assert bank.promote(PROPOSAL, QUORUM) == ""
     assert bank.promoted()["champion"] == PROPOSAL.model and bank.kinds() == ["model.promoted"]
+
+
+def test_a_promotion_that_was_counted_is_not_counted_again_when_a_signer_s_key_has_changed(bank: SignoffBank) -> None:
+    bank.promote(PROPOSAL, QUORUM)
+    assert bank.promote(PROPOSAL, QUORUM[:2]) == ""
+    assert len(bank.promoted()["statements"]["champion"]["ballots"]) == 5 and bank.kinds() == ["model.promoted"]
 
 
 def lies() -> dict[str, tuple[list[bytes], str]]:

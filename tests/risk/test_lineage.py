@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from risk.lineage import Ancestry, figures_bytes, figures_digest, lineage_document
+from risk.lineage import Ancestry, figures_bytes, figures_digest, lineage_document, window_of
 from tests.privacy.table import manifest_of, names_of
+from tests.risk.dossiers import dossier_of
 
 MANIFEST: dict[str, Any] = json.loads(manifest_of(names_of(4)).encode())
 
@@ -35,3 +36,18 @@ def test_a_lineage_names_every_link(window: tuple[str, str] | None) -> None:
 
 def test_a_first_model_has_no_parent() -> None:
     assert lineage_document(MANIFEST, Ancestry("aa" * 32, "", "cc" * 32, None, None))["parent"] is None
+
+
+def test_the_window_is_what_validations_saw() -> None:
+    def report(*periods: str, months: list[str] | None = None) -> dict[str, Any]:
+        entry = {"stability": [{"period": period, "withheld": False} for period in periods]}
+        return {"rows": {"months": months}, "models": {"champion": entry}}
+
+    assert window_of([]) is None and window_of([report()]) is None and window_of([report("undated")]) is None
+    assert window_of([report("2019-03..2019-06", "2018-11"), report("2020-01")]) == ("2018-11", "2020-01")
+    assert window_of([report(months=["2017-01", "2017-12"])]) == ("2017-01", "2017-12")
+
+
+def test_the_window_is_read_from_a_real_report() -> None:
+    dossier = dossier_of("scorecard", validated=True)
+    assert window_of(report for _, report in dossier.validations) is None  # the room dates no row
