@@ -128,3 +128,18 @@ def _check_records(proposal: Proposal, state: Path) -> None:
             "figures-differ",
             f"proposal {proposal.number} claims other figures than this bank derived in {proposal.job}",
         )
+    for name, digest in proposal.evidence.items():
+        kind, _, job = name.partition("/")
+        if kind == "validation":
+            _check_validation(proposal, job, digest, state)
+
+
+def _check_validation(proposal: Proposal, job: str, digest: str, state: Path) -> None:
+    """Compare a validation's figures with those that this bank derived, if it was in that job too."""
+    if not _JOB.fullmatch(job):
+        raise VerificationError("proposal-malformed", f"proposal {proposal.number} names a validation that is no job")
+    path = state / "jobs" / job / "figures.json"
+    if took_part(state, job) and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise VerificationError(
+            "figures-differ", f"proposal {proposal.number} claims other figures than this bank derived in {job}"
+        )
