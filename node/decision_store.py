@@ -107,6 +107,7 @@ _COLUMN_NAMES = tuple(item.name for item in fields(Row))
 _NAMES = ", ".join(_COLUMN_NAMES)
 _INSERT = f"INSERT INTO decision ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMN_NAMES))})"  # noqa: S608
 _FIND = f"SELECT {_NAMES} FROM decision WHERE application_id = ?"  # noqa: S608
+_FORGET = "DELETE FROM decision WHERE application_id = ?"
 _NEWEST = f"SELECT {_NAMES} FROM decision ORDER BY rowid DESC LIMIT ?"  # noqa: S608
 _OUTCOMES = "SELECT outcome, count(*) FROM decision GROUP BY outcome"
 _AFTER = "SELECT after, count(*) FROM override GROUP BY after"
@@ -137,6 +138,10 @@ class DecisionStore:
     def keep(self, rows: Sequence[Row]) -> None:
         """Write decisions in one transaction, durable on return; raise `InputError` where that fails."""
         self._write(_INSERT, [_row_values(row) for row in rows])
+
+    def forget(self, application_ids: Sequence[str]) -> None:
+        """Remove decisions that were never answered, durably; for `node.scorer.recorder` alone."""
+        self._write(_FORGET, [(each,) for each in application_ids])
 
     def keep_override(self, row: OverrideRow) -> None:
         """Write one override, durable on return."""

@@ -207,10 +207,13 @@ class RecordStore:
 
     def last(self, kind: str) -> Event | None:
         """Return the newest event of a kind, or None."""
-        wanted = f'"kind":"{kind}"'.encode("ascii")
+        return self.newest_with(f'"kind":"{kind}"')
+
+    def newest_with(self, text: str) -> Event | None:
+        """Return the newest event whose bytes hold this ASCII text, or None."""
         with self._reader_lock:
             row = self._reader.execute(
-                "SELECT event FROM event WHERE instr(event, ?) > 0 ORDER BY seq DESC LIMIT 1", (wanted,)
+                "SELECT event FROM event WHERE instr(event, ?) > 0 ORDER BY seq DESC LIMIT 1", (text.encode("ascii"),)
             ).fetchone()
         return None if row is None else decode_event(bytes(row[0]))
 

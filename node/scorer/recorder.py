@@ -1,9 +1,10 @@
-"""Make decisions durable before they are answered: the decision log first, then the table of decisions.
+"""Make decisions durable before they are answered: in the decision log, and in the table of decisions.
 
 The scorer has a log of its own, `decisions/` in the state folder, since a log has one writer and the node's has the
-node (ADR 0070); `creditmesh-audit verify` reads it as any other. It decides nothing. Theory: group commit: one thread
-writes whatever has queued up as one append and one transaction, so the disk's sync is paid once for all that wait. The
-log goes first: a crash in between leaves a record whose answer never left, and never an answer without a record.
+node (ADR 0070); `creditmesh-audit verify` reads it as any other. It decides nothing. Theory: group commit: whatever has
+queued up is one append to the log and one transaction of the table, written side by side, so a group waits for the disk
+once. The answer leaves when both are durable. A crash in between leaves a record whose answer never left, which is
+harmless, or a row without a record, which is removed at the next start: its answer never left either.
 """
 
 import asyncio
@@ -14,13 +15,17 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from node.decision_store import DecisionStore, OverrideRow, Row
 from node.disk_space import DiskRule
+from node.journal_line import say
 from node.note_key import load_note_key
 from node.record_store import RecordStore, StoreSettings, load_log_key
+from privacy.errors import InputError
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author, Entry
 
@@ -89,6 +94,8 @@ class Recorder:
         """Take over both files; `close` closes them."""
         self.log, self.decisions = log, decisions
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._beside = ThreadPoolExecutor(1, "decision-log")
+        self._forget_unrecorded()
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
 
@@ -106,6 +113,7 @@ class Recorder:
         """Write what is queued, end the thread, and close both files."""
         self._queue.put(None)
         self._thread.join()
+        self._beside.shutdown()
         self.log.close()
         self.decisions.close()
 
@@ -127,17 +135,37 @@ class Recorder:
                 return
 
     def _write(self, taken: Sequence[_Work]) -> BaseException | None:
+        rows = [work.row for work in taken if isinstance(work.row, Row)]
+        logging = self._beside.submit(self.log.append, [work.entry for work in taken])
         try:
-            self.log.append([work.entry for work in taken])
-            rows = [work.row for work in taken if isinstance(work.row, Row)]
             if rows:
                 self.decisions.keep(rows)
+            logging.result()
             for work in taken:
+                # A person's word may wait for the log: there are few.
                 if isinstance(work.row, OverrideRow):
                     self.decisions.keep_override(work.row)
         except BaseException as error:  # it belongs to every caller of the group, who raises it
+            if logging.exception() is not None:
+                self._forget(rows)
             return error
         return None
+
+    def _forget(self, rows: Sequence[Row]) -> None:
+        """Remove rows whose record could not be written; what cannot be removed now is at the next start."""
+        with suppress(InputError):
+            self.decisions.forget([row.application_id for row in rows])
+
+    def _forget_unrecorded(self) -> None:
+        """Remove the rows of a group that was cut off before the log had it: the newest, up to the first on record."""
+        lost = []
+        for row in self.decisions.newest(_MOST_AT_ONCE):
+            if self.log.newest_with(row.ref) is not None:
+                break
+            lost.append(row.application_id)
+        if lost:
+            self.decisions.forget(lost)
+            say("decisions_forgotten", reason=f"{len(lost)} were cut off before they were recorded; none was answered")
 
 
 def _finish(taken: Sequence[_Work], error: BaseException | None) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from audit.cli import main as audit
 from node.decision_store import DecisionStore
 from node.scorer.answers import BatchAnswer, DecisionAnswer, DecisionFile, ModelAnswer, ScoreAnswer
 from node.scorer.recorder import application_ref, body_commitment, load_ref_key
+from node.scorer.serve import open_office
 from node.tokens import TokenFile
 from privacy.errors import InputError
 from tests.node.scorer.bank_desk import applicants, body, make_bank
@@ -300,3 +302,25 @@ def test_a_broken_challenger_stops_nothing(tmp_path: Path) -> None:
         assert (await api.call("GET", "/v1/model")).json()["challenger"] is None
 
     with_api(tmp_path, test, challenger="trees")
+
+
+def test_a_row_that_was_cut_off_before_its_record_is_removed_at_the_start(tmp_path: Path) -> None:
+    settings = make_bank(tmp_path)
+
+    async def first() -> bytes:
+        async with api_of(settings) as api:
+            await api.decide(body(1))
+            return (await api.call("POST", "/v1/decisions", body(2))).content
+
+    answered = asyncio.run(first())
+    store = DecisionStore(tmp_path / "state")
+    row = store.find("A-2")
+    assert row is not None
+    # As a power cut leaves it that struck between the table's sync and the log's.
+    store.keep([replace(row, application_id=name, decision_id=name, ref=name * 32) for name in ("f0", "f1")])
+    store.close()
+    office = open_office(settings)
+    assert office.recorder.decisions.find("f0") is None and office.recorder.decisions.find("f1") is None
+    kept = office.recorder.decisions.find("A-2")
+    assert kept is not None and kept.answer == answered
+    office.close()
