@@ -9,7 +9,6 @@ from importlib.util import find_spec
 
 from risk.errors import InputError
 from risk.model import Recipe
-from risk.scorecard import ScorecardRecipe
 
 __all__ = ["available_recipes", "private_recipes", "recipe"]
 
@@ -29,10 +28,11 @@ def private_recipes() -> tuple[str, ...]:
 
 def recipe(name: str) -> Recipe:
     """Return the recipe of that name; raise `InputError` where there is none, or torch is not installed."""
+    # Imported late: their model files are decoded through this module.
     if name == "scorecard":
-        return ScorecardRecipe()
+        card: Recipe = import_module("risk.scorecard").ScorecardRecipe()
+        return card
     if name == "trees":
-        # Imported late: its model file is decoded through this module.
         forest: Recipe = import_module("risk.trees").TreesRecipe()
         return forest
     if name == "validation":

@@ -19,8 +19,10 @@ from risk.modelfile import with_reference
 from risk.private_calibration import score_cuts
 from risk.private_metrics import SCORES, contribute_scores, private_metric_rounds, score_release
 from risk.recipe import ALL_ROWS, Ask, EndedEarly
+from risk.rejects import infers, measured_rounds
 from risk.release import Release
 from risk.sampling import sampled
+from risk.scorecard import ScorecardRecipe
 from risk.spec import JobSpec
 from risk.validation import ValidationOutcome, ValidationRecipe
 
@@ -31,13 +33,15 @@ __all__ = ["Book", "JobOutcome", "JobSpec", "contribute", "releases", "rounds"]
 class JobOutcome:
     """Hold what a job learned: the network's model, the two halves' models, and the hold-out figures.
 
-    metrics: None where a job with differential privacy ended before they were asked.
+    metrics: None where a job with differential privacy ended before they were asked. inferred: where rejects were
+    inferred, the second model and its figures on the same accepted hold-out rows.
     """
 
     model: Model
     half_a: Model
     half_b: Model
     metrics: NetworkMetrics | None
+    inferred: tuple[Model, NetworkMetrics] | None = None
 
 
 def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome | ValidationOutcome]:
@@ -51,6 +55,7 @@ def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome | ValidationO
             "recipe-version",
             f"job: recipe '{spec.recipe}' is installed in version {chosen.version}, not {spec.version}",
         )
+    infers(spec)
     if spec.private:
         releases(spec)
     if isinstance(chosen, ValidationRecipe):
@@ -62,7 +67,17 @@ def rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, JobOutcome | ValidationO
         return JobOutcome(trained.model, trained.model, trained.model, measured)
     metrics, reference = yield from metric_rounds(spec, trained.model)
     half_a, half_b = yield from chosen.half_rounds(spec, trained)
-    return JobOutcome(with_reference(trained.model, reference), half_a, half_b, metrics)
+    model = with_reference(trained.model, reference)
+    inferred = (yield from _inferred(spec, model)) if infers(spec) else None
+    return JobOutcome(model, half_a, half_b, metrics, inferred)
+
+
+def _inferred(spec: JobSpec, accepts: Model) -> Generator[Ask, np.ndarray, tuple[Model, NetworkMetrics]]:
+    chosen = recipe(spec.recipe)
+    assert isinstance(chosen, ScorecardRecipe)  # no other takes the parameter
+    second = yield from chosen.inferred_rounds(spec, accepts)
+    metrics, reference = yield from measured_rounds(metric_rounds(spec, second))
+    return with_reference(second, reference), metrics
 
 
 def _private_metrics(spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, NetworkMetrics | None]:

@@ -41,7 +41,7 @@ class Ask:
     """One request for a vector that all members add up.
 
     recipe: name and version, such as `scorecard/1`.
-    part: the federation inside the job: `full`, `half-a`, `half-b`.
+    part: the federation inside the job: `full`, `half-a`, `half-b`, or `inferred` (`risk.rejects`).
     name: what is asked, such as `sketch-2` or `newton-5`; unique within a part.
     rows: which rows count: `train`, `holdout`, `half-a`, `half-b`, `later` (`risk.split`), or `selected`: those that
     the parameters of a validation name.

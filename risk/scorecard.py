@@ -29,7 +29,7 @@ from risk.book import Book
 from risk.card import Scorecard, card_from_document
 from risk.coding import Coding, unmerged
 from risk.elementary import ln_steps
-from risk.model import OwnModels, Trained
+from risk.model import Model, OwnModels, Trained
 from risk.newton import WEIGHT_BITS, Fitted, contribute_newton, newton_rounds
 from risk.parameters import parameters_of
 from risk.private_bins import cell_release
@@ -37,6 +37,7 @@ from risk.private_calibration import calibrate_release
 from risk.private_newton import newton_releases
 from risk.private_scorecard import contribute_private, private_rounds
 from risk.recipe import Ask, run_plain
+from risk.rejects import FACTOR, METHOD, inferred_rounds, parcelled, parse_inference, with_inferred
 from risk.release import Release
 from risk.sketch import contribute_sketch, sketch_rounds
 from risk.spec import JobSpec
@@ -78,13 +79,19 @@ class ScorecardRecipe:
 
     def parse_parameters(self, document: Mapping[str, Any]) -> dict[str, int | str]:
         """Return the parameters with defaults filled in; raise `InputError` for any that is unknown or unusable."""
-        return parameters_of(self.name, _PARAMETERS, document)
+        others = {key: value for key, value in document.items() if key not in (METHOD, FACTOR)}
+        return {**parameters_of(self.name, _PARAMETERS, others), **parse_inference(document)}
 
     def rounds(self, spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         """Ask for the sums that train the full federation's scorecard."""
         if spec.private:
             return (yield from private_rounds(spec, _rules(spec)))
         return (yield from _full_rounds(spec, _rules(spec)))
+
+    def inferred_rounds(self, spec: JobSpec, accepts: Model) -> Generator[Ask, np.ndarray, Model]:
+        """Ask for the sums that train a second card from accepted and rejected rows; accepts: with its reference."""
+        trained = yield from inferred_rounds(spec, _full_rounds(spec, _rules(spec)), accepts)
+        return with_inferred(trained, accepts)
 
     def half_rounds(self, spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, tuple[Scorecard, Scorecard]]:
         """Ask for the sums that train the scorecards of half a and half b."""
@@ -98,6 +105,7 @@ class ScorecardRecipe:
         """Return a member's part of an asked sum, (ask.length,) int64, no entry larger than `ask.bound`."""
         if ask.noise:
             return contribute_private(ask, book)
+        book = parcelled(ask, book)
         if ask.name.startswith("sketch-"):
             return contribute_sketch(ask, book)
         if ask.name.startswith("newton-"):

@@ -22,7 +22,7 @@ import numpy as np
 from risk.errors import MisuseError
 from risk.table import Table
 
-__all__ = ["Prf", "Split", "dated", "keyed_split", "split"]
+__all__ = ["Prf", "Split", "dated", "keyed_split", "row_bytes", "split"]
 
 Prf = Callable[[bytes], bytes]
 """A pseudo-random function under a key of the bank's: any bytes to at least 16 bytes."""
@@ -103,11 +103,11 @@ def keyed_split(table: Table, seed: int, holdout_ppm: int, prf: Prf) -> Split:
 
 def _named(table: Table, job: bytes, prf: Prf) -> dict[int, bytes]:
     """Return the rows that count, and for each what the function is asked to place it."""
-    row_bytes = _row_bytes(table)
+    contents = row_bytes(table)
     seen: Counter[bytes] = Counter()
     names: dict[int, bytes] = {}
     rows_of: dict[bytes, list[int]] = {}
-    for number, row in enumerate(row_bytes):
+    for number, row in enumerate(contents):
         whose = b"" if table.borrower is None else table.borrower[number].tobytes()
         if any(whose):
             rows_of.setdefault(whose, []).append(number)
@@ -116,12 +116,12 @@ def _named(table: Table, job: bytes, prf: Prf) -> dict[int, bytes]:
             seen[row] += 1
     for whose, rows in rows_of.items():
         label = b"creditmesh split-row/1|" + job + whose
-        kept = rows[0] if len(rows) == 1 else min(rows, key=lambda number: prf(label + row_bytes[number]))
+        kept = rows[0] if len(rows) == 1 else min(rows, key=lambda number: prf(label + contents[number]))
         names[kept] = b"creditmesh split-borrower/1|" + job + whose
     return names
 
 
-def _row_bytes(table: Table) -> list[bytes]:
+def row_bytes(table: Table) -> list[bytes]:
     """Return each row's bytes; a missing number has one form, and so has zero."""
     columns = [table.columns[name] for name in sorted(table.columns)]
     columns += [table.target] + ([] if table.month is None else [table.month])

@@ -25,6 +25,8 @@ class Table:
     is (n_rows,) int16, the place of the level in the dictionary, -1 for missing. target: (n_rows,) int8, 1 = bad,
     0 = good. month: (n_rows,) int32, 12 * year + month - 1, or None where the room has no time. borrower: (n_rows, 16)
     uint8, a digest of whose row it is, all zero where the row does not say; None where no row does. It is no feature.
+    rejects: applications that were turned away, whose target says nothing; None where there are none. A selection of
+    rows has none.
     """
 
     member: str
@@ -32,10 +34,13 @@ class Table:
     target: np.ndarray
     month: np.ndarray | None = None
     borrower: np.ndarray | None = None
+    rejects: "Table | None" = None
 
     def __post_init__(self) -> None:
         if self.target.dtype != np.int8 or self.target.ndim != 1:
             raise MisuseError("table-target", f"target of {self.member!r} must be (n_rows,) int8")
+        if self.rejects is not None and set(self.rejects.columns) != set(self.columns):
+            raise MisuseError("table-rejects", f"rejects of {self.member!r} have other columns")
         if self.rows and not bool(np.isin(self.target, (0, 1)).all()):
             raise MisuseError("table-target", f"target of {self.member!r} must be 0 or 1 in every row")
         arrays = dict(self.columns) if self.month is None else {**self.columns, "month": self.month}
@@ -79,4 +84,6 @@ def concatenate(tables: Sequence[Table], member: str = "pooled") -> Table:
     month = np.concatenate(months) if len(months) == len(tables) else None
     borrowers = [table.borrower for table in tables if table.borrower is not None]
     borrower = np.concatenate(borrowers) if len(borrowers) == len(tables) else None
-    return Table(member, columns, target, month, borrower)
+    turned_away = [table.rejects for table in tables if table.rejects is not None]
+    rejects = concatenate(turned_away, member) if turned_away else None
+    return Table(member, columns, target, month, borrower, rejects)

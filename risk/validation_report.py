@@ -112,7 +112,7 @@ def _facts(spec: JobSpec, plan: Plan, sizes: Sizes, place: int) -> dict[str, Any
     known = plan.selection in ("holdout", "out-of-time") and type(trained) is int and "privacy" not in model.training
     return {
         "same_dictionary": model.dictionary == spec.dictionary.digest(),
-        "same_rows": sizes.train[place] == trained if known else None,
+        "same_rows": sizes.train[place] == int(trained or 0) - int(model.training.get("rejects", 0)) if known else None,
         "trained_until": None if until is None else month_text(until),
         "reference": "frozen with the model" if model.reference is not None else "no reference",
     }
