@@ -18,7 +18,7 @@ from typing import Any
 
 from privacy.errors import InputError, RefusalError
 
-__all__ = ["ROLES", "Caller", "TokenFile", "allowed"]
+__all__ = ["ROLES", "Caller", "TokenFile", "allowed", "token_digest"]
 
 ROLES = ("scorer", "account-manager", "risk", "auditor")
 _RIGHTS: dict[str, tuple[str, ...]] = {
@@ -89,9 +89,10 @@ class TokenFile:
 
     def caller(self, token: str) -> Caller | None:
         """Return whose token this is, None for nobody's."""
-        if len(token) > 128:
-            return None
-        sha256 = _digest(token)
+        return None if len(token) > 128 else self.by_digest(token_digest(token))
+
+    def by_digest(self, sha256: str) -> Caller | None:
+        """Return whose token has this digest (`token_digest`), None for nobody's."""
         found = self._tokens.get(sha256)
         # The look-up goes by a digest that a caller cannot steer; the comparison takes the same time anyhow.
         if found is None or not hmac.compare_digest(found.sha256, sha256):
@@ -112,7 +113,7 @@ class TokenFile:
         if len(self._tokens) >= _MOST:
             raise RefusalError("token-many", f"there are {_MOST} tokens; revoke some first")
         token = _PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii").rstrip("=")
-        self._write([*self._tokens.values(), _Token(name, role, _digest(token), now)])
+        self._write([*self._tokens.values(), _Token(name, role, token_digest(token), now)])
         return token
 
     def revoke(self, name: str) -> None:
@@ -140,7 +141,8 @@ class TokenFile:
         self.refresh()
 
 
-def _digest(token: str) -> str:
+def token_digest(token: str) -> str:
+    """Return what is kept of a token, 64 hex digits."""
     return hashlib.sha256(b"creditmesh/token/v1\0" + token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
