@@ -24,14 +24,21 @@ AUDIT = "creditmesh-audit"
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsortiumRoom]:
-    with ConsortiumRoom(tmp_path_factory.mktemp("sign-off"), 4, rows=400) as room:
+    with ConsortiumRoom(tmp_path_factory.mktemp("sign-off"), 4, rows=400, recipes=("scorecard", "validation")) as room:
         room.start()
         yield room
 
 
 @pytest.fixture(scope="module")
 def models(room: ConsortiumRoom) -> tuple[str, str]:
-    return trained(room, 1), trained(room, 2)
+    """Return two models; the second one was validated too."""
+    first, second = trained(room, 1), trained(room, 2)
+    text = f'[job]\nrecipe = "validation"\nschema = "schema.toml"\n[parameters]\nmodel = "{second}"\n'
+    (room.folder / "job.toml").write_text(text)
+    name = room.submit()
+    assert room.outcome(name)["state"] == "done"
+    room.results(name, room.names)
+    return first, second
 
 
 def operate(room: ConsortiumRoom, *arguments: str) -> Ended:
@@ -167,6 +174,14 @@ def test_the_logs_of_both_sides_hold_and_agree(room: ConsortiumRoom, models: tup
         seen = run_command(command(AUDIT, "verify", folder, "--members", pins, "--no-state", "--json"))
         assert seen.code in (0, 3), seen.out  # the last records may still wait for cosignatures
 
+    # What a validation found is part of what was signed, and every bank compared it with its own.
+    statement = json.loads((folders[1] / "promoted.json").read_text())["statements"]["challenger"]
+    proposal = json.loads(statement["proposal"])
+    (validation,) = (name for name in proposal["evidence"] if name.startswith("validation/"))
+    assert proposal["model"] == models[1] and proposal["evidence"]["figures"] != proposal["evidence"][validation]
+    figures = (folders[1] / "jobs" / validation.partition("/")[2] / "figures.json").read_bytes()
+    assert hashlib.sha256(figures).hexdigest() == proposal["evidence"][validation]
+
     # A pack of the same records is the same archive, and says who signed what.
     packs = [room.folder / f"{place}.zip" for place in (1, 2)]
     for path in packs:
@@ -175,9 +190,11 @@ def test_the_logs_of_both_sides_hold_and_agree(room: ConsortiumRoom, models: tup
     with zipfile.ZipFile(packs[0]) as archive:
         assert {"manifest.json", "log-checkpoint.txt", "sign-off/1/bank-2.dsse.json"} <= set(archive.namelist())
         assert hashlib.sha256(archive.read("model.json")).hexdigest() == models[0]
+    said = run_command(command(AUDIT, "sign-off", folders[0] / "promoted.json", "--members", pins))
+    assert said.code == 0 and said.out.count("carries: 3 of 4 approved") == 2
     card = room.folder / "card.md"
     assert at_bank(room, "bank-0", "card", models[1][:8], "--out", str(card), "--language", "zh").code == 0
-    assert "挑战者模型" in card.read_text() and "本行结果" in card.read_text()
+    assert all(text in card.read_text() for text in ("挑战者模型", "本行结果", validation.partition("-")[2][:4]))
 
 
 def votes(room: ConsortiumRoom, number: int) -> list[str]:
