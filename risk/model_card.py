@@ -46,7 +46,7 @@ def card_of(dossier: Dossier) -> ModelCard:
         _fields(dossier),
         _dropped(dossier),
         _figures(dossier),
-        *(_validation(dossier, job, report) for job, report in dossier.validations),
+        *(part(dossier, job, report) for job, report in dossier.validations for part in (_validation, _segments)),
         _privacy(dossier),
         _sign_off(dossier),
         _lineage(dossier),
@@ -139,7 +139,37 @@ def _validation(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Sectio
         sentences.append(say("grades-rise") if grades["monotone"] else say("grades-fall"))
     table = [(say(f"figure-{name}"), _decimal(scores.get(name))) for name in ("auc", "gini", "ks", "brier", "ece")]
     table.append((say("figure-psi"), _decimal(drift.get("psi"))))
+    moved = [each for each in entry.get("fields", ()) if each["psi"] is not None]
+    if moved:
+        worst = max(moved, key=lambda each: (each["psi"], each["name"]))
+        sentences.append(
+            say("moved-most", field=str(worst["name"]), psi=f"{worst['psi']:.4f}", band=str(worst["band"]))
+        )
+    shown = [each for each in entry.get("stability", ()) if not each["withheld"] and each["auc"] is not None]
+    if shown:
+        low = min(shown, key=lambda each: (each["auc"], each["period"]))
+        sentences.append(say("stability", count=str(len(shown)), period=str(low["period"]), auc=f"{low['auc']:.4f}"))
     return Section(say("validation-title"), tuple(sentences), ((say("figure"), say("value")), *table))
+
+
+def _segments(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Section:
+    """Return how the segments of a validation compare; a withheld one is too small to be shown."""
+    found = dossier.entry(report).get("fairness") or ()
+    if not found:
+        return Section(say("segments-title"), (say("segments-none", job=job),))
+    head = (say("field"), say("segment"), say("rows"), say("approval-ratio"), say("figure-auc"), say("four-fifths"))
+    rows = []
+    for field in found:
+        for each in field["segments"]:
+            name = (text(str(field["field"])), text(str(each["level"])))
+            if each["withheld"]:
+                rows.append((*name, *(say("withheld"),) * 4))
+                continue
+            passes = say("unknown") if each["passes"] is None else say("yes") if each["passes"] else say("no")
+            rows.append(
+                (*name, text(_plain(each["rows"])), _decimal(each["approval_ratio"]), _decimal(each["auc"]), passes)
+            )
+    return Section(say("segments-title"), (say("segments-of", job=job),), (head, *rows))
 
 
 def _privacy(dossier: Dossier) -> Section:

@@ -96,6 +96,28 @@ _TEXTS: Final = {
     ),
     "grades-rise": Text("Default rates rise from grade to grade.", "各评级的违约率逐级上升。"),
     "grades-fall": Text("Default rates do not rise from grade to grade everywhere.", "各评级的违约率并非逐级上升。"),
+    "moved-most": Text(
+        "The field that moved most is {field}: PSI {psi} ({band}).", "漂移最大的字段为 {field}：PSI {psi}（{band}）。"
+    ),
+    "stability": Text(
+        "Over {count} periods the lowest AUC is {auc}, in {period}.", "{count} 个时段中 AUC 最低为 {auc}（{period}）。"
+    ),
+    "segments-title": Text("Segments", "分群公平性"),
+    "segments-none": Text(
+        "The data dictionary declares no segment, so job {job} compared none.",
+        "数据字典未声明分群字段，作业 {job} 未作比较。",
+    ),
+    "segments-of": Text(
+        "Job {job} compared approval at its cut-off; a ratio below 0.8 of the best segment fails the four-fifths rule.",
+        "作业 {job} 在其临界点比较通过率；低于最佳分群 0.8 倍者不满足五分之四规则。",
+    ),
+    "segment": Text("Segment", "分群"),
+    "rows": Text("Rows", "样本数"),
+    "approval-ratio": Text("Approval, against the best", "通过率（相对最佳）"),
+    "four-fifths": Text("Four-fifths rule", "五分之四规则"),
+    "withheld": Text("too few rows", "样本过少"),
+    "yes": Text("met", "满足"),
+    "no": Text("not met", "不满足"),
     "privacy-title": Text("What is promised about privacy", "隐私承诺"),
     "privacy-sums": Text(
         "Nobody saw a member's part: only sums over at least four members were opened.",

@@ -29,6 +29,21 @@ def test_a_validation_is_told_with_its_figures() -> None:
     assert f"{scores['auc']:.4f}" in page and "Job job\\-2" in page and "No validation job" not in page
 
 
+def test_segments_and_what_moved_are_told() -> None:
+    dossier = dossier_of("scorecard", validated=True)
+    entry = dossier.entry(dossier.validations[0][1])
+    page = render_markdown(card_of(dossier), ["en"]).decode()
+    for each in entry["fairness"][0]["segments"]:
+        assert "too few rows" in page if each["withheld"] else f"{each['approval_ratio']:.4f}" in page
+    worst = max(entry["fields"], key=lambda each: each["psi"])
+    assert f"PSI {worst['psi']:.4f}" in page.replace("\\", "")
+    bare = {**entry, "fairness": [], "fields": [], "stability": [
+        {"period": "2019-01", "withheld": False, "auc": 0.61}, {"period": "2019-02", "withheld": True}]}  # fmt: skip
+    report = {**dossier.validations[0][1], "models": {"champion": bare}}
+    page = render_markdown(card_of(replace(dossier, validations=(("job-2", report),))), ["en"]).decode()
+    assert "declares no segment" in page and "lowest AUC is 0.6100" in page.replace("\\", "")
+
+
 def test_dropped_fields_are_named_with_their_reason() -> None:
     page = render_markdown(card_of(dossier_of("scorecard")), ["zh"]).decode()
     assert "| constant |" in page and "分箱合并为一" in page
