@@ -65,6 +65,11 @@ def write_outcome(state: Path, store: Store, ending: Ending, session: JobSession
             # A process that died between the release and the job's last state has released it already.
             document["released"] = all(model.released is not None for model in store.models(ending.job))
         document |= {"model_sha256": digest, "metrics": learned.metrics.to_document() if learned.metrics else None}
+        if learned.inferred is not None:
+            second, measured = learned.inferred
+            # Beside the accepts-only model, for a validation to look at by digest; it is not what the job releases.
+            inferred = {"model_sha256": registry.put(encode_model(second)), "metrics": measured.to_document()}
+            document["reject_inference"] = inferred
     folder = state / "jobs" / ending.job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if session is not None:

@@ -15,7 +15,9 @@ from privacy.errors import InputError
 from risk.bank import bank_result
 from risk.job import JobOutcome
 from risk.lineage import figures_bytes
+from risk.model import Model
 from risk.modelfile import encode_head, encode_model
+from risk.ranking import auc
 from risk.validation import ValidationOutcome, local_validation
 
 __all__ = ["ending_notice", "write_result", "write_whole"]
@@ -27,7 +29,8 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     `jobs/<job>/result.json` holds this job, `figures.json` beside it the network's figures as everybody derives them,
     `result.json` the last job of each recipe. Models go to `models/`, that of a job with noise that ended early as
     `<recipe>-network-so-far.json`, with a notice in two languages why. They also lie there by digest, and the entry
-    names them: `"models": {"network", "own", "partner", "head"}`, as `risk.bank` has them. A validation leaves no
+    names them: `"models": {"network", "own", "partner", "head"}`, as `risk.bank` has them, and
+    `inferred` where rejects were inferred. A validation leaves no
     model, but the network's figures and the same of this bank's own rows. Raises `InputError` if `result.json` is not
     what this wrote.
     """
@@ -49,6 +52,10 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
             "partner": encode_model(result.partner),
             "head": encode_head(result.head, seat.outcome.model, result.own, result.partner),
         }
+        if seat.outcome.inferred is not None:
+            second, measured = seat.outcome.inferred
+            files["inferred"] = encode_model(second)
+            entry["reject_inference"] = {"metrics": measured.to_document(), **_compared(seat, second)}
         for name, content in files.items():
             write_whole(models / f"{manifest.recipe}-{name}.json", content)
         entry |= result.to_report()
@@ -68,6 +75,13 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     write_whole(folder / "result.json", _pretty(entry))
     latest = state / "result.json"
     write_whole(latest, _pretty({**_read(latest), manifest.recipe: entry}))
+
+
+def _compared(seat: Seat, second: Model) -> dict[str, float | None]:
+    """Return how both network models rank this bank's held-out rows."""
+    held = seat.book.table.select(seat.book.rows("holdout"))
+    models = {"auc_network": seat.outcome.model, "auc_inferred": second}
+    return {name: auc(held.target, model.logit(held)) for name, model in models.items()}
 
 
 def _figures(outcome: JobOutcome | ValidationOutcome) -> Mapping[str, object] | None:

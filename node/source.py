@@ -73,6 +73,7 @@ def read_table(path: Path, dictionary: Dictionary, member: str, warn: Callable[[
     """Return the rows of the CSV or Parquet file at `path` that count.
 
     Columns: every declared field but those of `use = "ignore"`; a field that the file lacks is missing in every row.
+    Applications that were not accepted are the table's `rejects`, as far as they break no rule.
     Of the borrower's id only a digest is kept. warn: receives one line for absent columns, one for an absent borrower's
     column and one for rows left out. Raises `InputError` for a file that breaks a rule, with count and first line of
     the first problem.
@@ -101,21 +102,30 @@ def scan_table(path: Path, dictionary: Dictionary, member: str) -> Scan:
     left_out = int(kept.size - np.count_nonzero(kept))
     if left_out == kept.size:
         raise InputError("table-empty", f"{path}: no row is an accepted application; expected at least one")
-    findings.places = findings.places[kept]
+    findings.keep(kept)
+    rejects = _Rejects(~kept)
     target = cells.take(dictionary.target.field)[kept]
     findings.zero_or_one(dictionary.target.field, target, required=True)
     columns = {}
     for declared in dictionary.fields:
         if declared.use != "ignore" and declared.name in cells.names:
-            columns[declared.name] = cells.take(declared.name)[kept]
+            whole = cells.take(declared.name)
+            columns[declared.name] = whole[kept]
             findings.field(declared, columns[declared.name])
+            rejects.take(declared, whole)
         elif declared.use != "ignore":
             columns[declared.name] = _all_missing(declared, target.size)
-    month = _month(cells, dictionary, kept, findings)
+            rejects.take(declared, _all_missing(declared, kept.size))
+    dates = _month(cells, dictionary)
+    month = None if dates is None else dates[kept]
+    if dictionary.time is not None and month is not None and dictionary.time.field in cells.names:
+        findings.month(dictionary.time.field, dictionary.time.format, month)
     whose = dictionary.borrower
     borrower = None if whose is None or whose not in cells.names else cells.take_digests(whose)[kept]
     return Scan(
-        table=None if findings.problems else Table(member, columns, target.astype(np.int8), month, borrower),
+        table=None
+        if findings.problems
+        else Table(member, columns, target.astype(np.int8), month, borrower, rejects.table(member, dates)),
         rows=int(target.size),
         bads=int(np.count_nonzero(target == 1.0)),
         left_out=left_out,
@@ -126,18 +136,64 @@ def scan_table(path: Path, dictionary: Dictionary, member: str) -> Scan:
 
 
 @dataclass(slots=True)
+class _Rejects:
+    """Rows whose application was not accepted; turned_away: (n_rows,) bool.
+
+    Nothing is refused for their sake: a row of them that breaks a rule of the dictionary is left out.
+    """
+
+    turned_away: np.ndarray
+    columns: dict[str, np.ndarray] = dataclass_field(default_factory=dict)
+    sound: np.ndarray = dataclass_field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sound = np.ones(int(np.count_nonzero(self.turned_away)), dtype=bool)
+
+    def take(self, declared: Field, whole: np.ndarray) -> None:
+        """Keep a field's values of these rows; whole: (n_rows,) as `node.table_file.Cells.take` returns them."""
+        values = whole[self.turned_away]
+        seen = _Findings("row", np.arange(values.size))
+        seen.field(declared, values)
+        if seen.problems:
+            self.sound &= seen.holds
+        self.columns[declared.name] = values
+
+    def table(self, member: str, dates: np.ndarray | None) -> Table | None:
+        """Return the sound rows, whose target says nothing; None where there are none."""
+        month = None if dates is None else dates[self.turned_away]
+        sound = self.sound if month is None else self.sound & (month != UNREADABLE_MONTH)
+        if not sound.any():
+            return None
+        columns = {name: values[sound] for name, values in self.columns.items()}
+        target = np.zeros(int(np.count_nonzero(sound)), dtype=np.int8)
+        return Table(member, columns, target, None if month is None else month[sound])
+
+
+@dataclass(slots=True)
 class _Findings:
-    """Problems and empty cells so far; places: (n_rows,) int64 line or row numbers of the arrays that are judged."""
+    """Problems and empty cells so far; places: (n_rows,) int64 line or row numbers of the arrays that are judged.
+
+    holds: (n_rows,) bool, the rows that have broken no rule so far.
+    """
 
     unit: str
     places: np.ndarray
     problems: list[Problem] = dataclass_field(default_factory=list)
     missing: dict[str, int] = dataclass_field(default_factory=dict)
+    holds: np.ndarray = dataclass_field(init=False)
+
+    def __post_init__(self) -> None:
+        self.holds = np.ones(self.places.size, dtype=bool)
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Judge these rows alone from now on; rows: (n_rows,) bool."""
+        self.places, self.holds = self.places[rows], self.holds[rows]
 
     def note(self, column: str, kind: str, broken: np.ndarray, expected: str) -> None:
         """Note the rows where broken (n_rows,) bool is true, if there are any."""
         rows = int(np.count_nonzero(broken))
         if rows:
+            self.holds &= ~broken
             first = int(self.places[int(np.argmax(broken))])
             self.problems.append(Problem(column, kind, rows, first, self.unit, expected))
 
@@ -193,15 +249,13 @@ def _all_missing(declared: Field, rows: int) -> np.ndarray:
     return np.full(rows, np.nan, dtype=np.float64)
 
 
-def _month(cells: Cells, dictionary: Dictionary, kept: np.ndarray, findings: _Findings) -> np.ndarray | None:
+def _month(cells: Cells, dictionary: Dictionary) -> np.ndarray | None:
     time = dictionary.time
     if time is None:
         return None
     if time.field not in cells.names:
-        return np.full(int(np.count_nonzero(kept)), MISSING_MONTH, dtype=np.int32)
-    month = cells.take(time.field)[kept]
-    findings.month(time.field, time.format, month)
-    return month
+        return np.full(cells.rows, MISSING_MONTH, dtype=np.int32)
+    return cells.take(time.field)
 
 
 def _warnings(dictionary: Dictionary, cells: Cells, left_out: int) -> tuple[str, ...]:
