@@ -12,7 +12,18 @@ from typing import Any
 
 from risk.card import Scorecard
 from risk.dossier import Dossier
-from risk.model_card_texts import DIMENSIONS, NOT_FOR, REASONS, ROLES, STATES, Text, say, text
+from risk.model_card_texts import (
+    BANDS,
+    DIMENSIONS,
+    NOT_FOR,
+    REASONS,
+    ROLES,
+    SELECTIONS,
+    STATES,
+    Text,
+    say,
+    text,
+)
 
 __all__ = ["ModelCard", "Section", "card_of"]
 
@@ -133,7 +144,14 @@ def _figures(dossier: Dossier) -> Section:
 def _validation(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Section:
     entry, rows = dossier.entry(report), report["rows"]
     scores, drift = entry["scores"], entry.get("drift") or {}
-    sentences = [say("validation-of", job=job, selection=str(rows["selection"]), rows=_plain(rows["selected"]))]
+    sentences = [
+        say(
+            "validation-of",
+            job=job,
+            selection=SELECTIONS.get(rows["selection"], text(str(rows["selection"]))),
+            rows=_plain(rows["selected"]),
+        )
+    ]
     grades = entry.get("grades")
     if grades:
         sentences.append(say("grades-rise") if grades["monotone"] else say("grades-fall"))
@@ -143,7 +161,7 @@ def _validation(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Sectio
     if moved:
         worst = max(moved, key=lambda each: (each["psi"], each["name"]))
         sentences.append(
-            say("moved-most", field=str(worst["name"]), psi=f"{worst['psi']:.4f}", band=str(worst["band"]))
+            say("moved-most", field=str(worst["name"]), psi=f"{worst['psi']:.4f}", band=BANDS[worst["band"]])
         )
     shown = [each for each in entry.get("stability", ()) if not each["withheld"] and each["auc"] is not None]
     if shown:
@@ -160,15 +178,14 @@ def _segments(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Section:
     head = (say("field"), say("segment"), say("rows"), say("approval-ratio"), say("figure-auc"), say("four-fifths"))
     rows = []
     for field in found:
-        for each in field["segments"]:
-            name = (text(str(field["field"])), text(str(each["level"])))
-            if each["withheld"]:
-                rows.append((*name, *(say("withheld"),) * 4))
-                continue
+        for each in (each for each in field["segments"] if not each["withheld"]):
             passes = say("unknown") if each["passes"] is None else say("yes") if each["passes"] else say("no")
-            rows.append(
-                (*name, text(_plain(each["rows"])), _decimal(each["approval_ratio"]), _decimal(each["auc"]), passes)
-            )
+            name = (text(str(field["field"])), text(str(each["level"])))
+            ratio, auc = _decimal(each["approval_ratio"]), _decimal(each["auc"])
+            rows.append((*name, text(_plain(each["rows"])), ratio, auc, passes))
+        hidden = sum(bool(each["withheld"]) for each in field["segments"])
+        if hidden:
+            rows.append((text(str(field["field"])), say("withheld", count=str(hidden)), *(text("-"),) * 4))
     return Section(say("segments-title"), (say("segments-of", job=job),), (head, *rows))
 
 

@@ -6,7 +6,7 @@ Theory: one place for all sentences, so that neither language has one that the o
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["DIMENSIONS", "NOT_FOR", "REASONS", "ROLES", "STATES", "Text", "say", "text"]
+__all__ = ["BANDS", "DIMENSIONS", "NOT_FOR", "REASONS", "ROLES", "SELECTIONS", "STATES", "Text", "say", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ _TEXTS: Final = {
     "rows": Text("Rows", "样本数"),
     "approval-ratio": Text("Approval, against the best", "通过率（相对最佳）"),
     "four-fifths": Text("Four-fifths rule", "五分之四规则"),
-    "withheld": Text("too few rows", "样本过少"),
+    "withheld": Text("{count} with too few rows to be shown", "{count} 个分群样本过少，不予显示"),
     "yes": Text("met", "满足"),
     "no": Text("not met", "不满足"),
     "privacy-title": Text("What is promised about privacy", "隐私承诺"),
@@ -197,6 +197,15 @@ STATES: Final = {
     "rejected": Text("rejected", "已否决"),
     "superseded": Text("superseded", "已被取代"),
     "withdrawn": Text("withdrawn", "已撤回"),
+}
+
+BANDS: Final = {"stable": Text("stable", "稳定"), "watch": Text("watch", "关注"), "act": Text("act", "须处置")}
+
+SELECTIONS: Final = {
+    "holdout": Text("held out of training", "留出样本"),
+    "all": Text("all", "全部样本"),
+    "months": Text("of some months", "指定月份"),
+    "out-of-time": Text("after the last training month", "训练期之后"),
 }
 
 DIMENSIONS: Final = {

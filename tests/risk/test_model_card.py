@@ -6,7 +6,17 @@ import pytest
 
 from risk.model_card import card_of
 from risk.model_card_page import render_html, render_markdown
-from risk.model_card_texts import DIMENSIONS, NOT_FOR, REASONS, ROLES, STATES, Text, say
+from risk.model_card_texts import (
+    BANDS,
+    DIMENSIONS,
+    NOT_FOR,
+    REASONS,
+    ROLES,
+    SELECTIONS,
+    STATES,
+    Text,
+    say,
+)
 from tests.risk.dossiers import HOSTILE, dossier_of
 
 
@@ -34,7 +44,7 @@ def test_segments_and_what_moved_are_told() -> None:
     entry = dossier.entry(dossier.validations[0][1])
     page = render_markdown(card_of(dossier), ["en"]).decode()
     for each in entry["fairness"][0]["segments"]:
-        assert "too few rows" in page if each["withheld"] else f"{each['approval_ratio']:.4f}" in page
+        assert "with too few rows" in page if each["withheld"] else f"{each['approval_ratio']:.4f}" in page
     worst = max(entry["fields"], key=lambda each: each["psi"])
     assert f"PSI {worst['psi']:.4f}" in page.replace("\\", "")
     bare = {**entry, "fairness": [], "fields": [], "stability": [
@@ -90,6 +100,14 @@ def test_the_same_dossier_gives_the_same_bytes() -> None:
 
 
 def test_every_text_stands_in_both_languages() -> None:
-    for found in (*NOT_FOR, *ROLES.values(), *STATES.values(), *DIMENSIONS.values(), *REASONS.values()):
+    for found in (
+        *NOT_FOR,
+        *ROLES.values(),
+        *STATES.values(),
+        *DIMENSIONS.values(),
+        *REASONS.values(),
+        *BANDS.values(),
+        *SELECTIONS.values(),
+    ):
         assert isinstance(found, Text) and found.en and found.zh and not found.zh.isascii()
     assert say("proposal") == Text("Proposal", "提案")
