@@ -109,8 +109,6 @@ _INSERT = f"INSERT INTO decision ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMN
 _FIND = f"SELECT {_NAMES} FROM decision WHERE application_id = ?"  # noqa: S608
 _FORGET = "DELETE FROM decision WHERE application_id = ?"
 _NEWEST = f"SELECT {_NAMES} FROM decision ORDER BY rowid DESC LIMIT ?"  # noqa: S608
-_OUTCOMES = "SELECT outcome, count(*) FROM decision GROUP BY outcome"
-_AFTER = "SELECT after, count(*) FROM override GROUP BY after"
 _SAID_NAMES = tuple(item.name for item in fields(OverrideRow))
 _SAID = ", ".join(_SAID_NAMES)
 _SAY = f"INSERT INTO override ({_SAID}) VALUES ({', '.join('?' * len(_SAID_NAMES))})"  # noqa: S608
@@ -159,11 +157,6 @@ class DecisionStore:
     def newest(self, count: int) -> list[Row]:
         """Return the newest decisions, newest first."""
         return [Row(*found) for found in self._read(_NEWEST, (count,))]
-
-    def counts(self) -> dict[str, int]:
-        """Return how many decisions had each outcome, and how many were overridden (`override:approve` and so on)."""
-        counts = {str(name): int(count) for name, count in self._read(_OUTCOMES)}
-        return counts | {f"override:{name}": int(count) for name, count in self._read(_AFTER)}
 
     def close(self) -> None:
         """Close the file."""

@@ -7,8 +7,7 @@ opinion; with each stands the digest of its scores of drawn rows, which the scor
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +15,12 @@ from node import model_store
 from privacy.errors import InputError
 from risk.curve import STRAIGHT, Curve
 from risk.decision import Installed
-from risk.dictionary import Dictionary, Field
+from risk.dictionary import Dictionary
 from risk.model import Model
 from risk.modelfile import HeadFile, decode_head, decode_model
 from risk.row_scorer import RowScorer, row_scorer
 from risk.self_test import agrees_with_batch, score_vector
+from risk.tower_model import TowerModel
 
 __all__ = ["InService", "Serving", "chosen", "install", "installed_of", "named", "promoted", "read_serving"]
 
@@ -101,15 +101,15 @@ def install(state: Path, dictionary: Dictionary, serving: Serving) -> Serving:
     return Serving(champion, challenger)
 
 
-def installed_of(state: Path, fields: Sequence[Field], entry: InService) -> Installed:
+def installed_of(state: Path, dictionary: Dictionary, entry: InService) -> Installed:
     """Return a model in service, ready to score; its test vector must come out as it was written down.
 
     Raises:
-        InputError: a file is missing or is no model over these fields.
+        InputError: a file is missing, or is no model of this dictionary.
         VerificationError: a file was altered (`model-altered`).
     """
-    scorer = _load(state, fields, entry)
-    if entry.vector and score_vector(fields, scorer) != entry.vector:
+    scorer = _load(state, dictionary, entry)
+    if entry.vector and score_vector(dictionary.model_fields, scorer) != entry.vector:
         raise InputError("self-test", f"model {entry.sha256}: scores of the test rows are not those written down")
     return Installed(entry.kind, entry.recipe, entry.sha256, scorer)
 
@@ -173,13 +173,14 @@ def _entry(sha256: str, content: bytes) -> InService:
     return InService("network", model.recipe, sha256, None, None)
 
 
-def _load(state: Path, fields: Sequence[Field], entry: InService) -> RowScorer:
+def _load(state: Path, dictionary: Dictionary, entry: InService) -> RowScorer:
+    fields = dictionary.model_fields
     head = None if entry.head is None else decode_head(model_store.get(state, entry.head))
     if entry.kind == "mixed":
         assert head is not None  # the entry's digest is the head's
-        network, partner = _model(state, head.network), _model(state, head.partner)
+        network, partner = (_model(state, dictionary, each) for each in (head.network, head.partner))
         return row_scorer(fields, network, (head.head, partner))
-    model = _model(state, entry.sha256)
+    model = _model(state, dictionary, entry.sha256)
     scorer = row_scorer(fields, model, curve=STRAIGHT if head is None else _curve(entry, head))
     if not agrees_with_batch(fields, scorer, model):
         raise InputError("self-test", f"model {entry.sha256}: rows score otherwise alone than together")
@@ -194,14 +195,20 @@ def _curve(entry: InService, head: HeadFile) -> Curve:
     return head.head.curves.of(entry.kind)
 
 
-def _model(state: Path, sha256: str) -> Model:
-    return decode_model(model_store.get(state, sha256))
+def _model(state: Path, dictionary: Dictionary, sha256: str) -> Model:
+    """Return a model, which has to be of this dictionary: another order of levels would change scores unseen."""
+    model = decode_model(model_store.get(state, sha256))
+    trained = model.card.dictionary if isinstance(model, TowerModel) else model.dictionary
+    if trained != dictionary.digest():
+        raise InputError(
+            "model-dictionary", f"model {sha256}: was trained on another data dictionary than [source] schema"
+        )
+    return model
 
 
 def _tested(state: Path, dictionary: Dictionary, entry: InService) -> InService:
-    fields = dictionary.model_fields
-    vector = score_vector(fields, _load(state, fields, entry))
-    return InService(entry.kind, entry.recipe, entry.network, entry.own, entry.head, vector)
+    vector = score_vector(dictionary.model_fields, _load(state, dictionary, entry))
+    return replace(entry, vector=vector)
 
 
 def _in_service(path: Path, document: Any) -> InService:

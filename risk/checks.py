@@ -131,4 +131,14 @@ def _screening(policy: LendingPolicy, given: Mapping[str, str]) -> list[Check]:
                     f"名单核查“{name}”没有结果",
                 )
             )
+    for name in sorted(set(given) - set(policy.evidence.screening)):
+        if given[name] == "hit":
+            listed.append(
+                Check(
+                    f"screening:{name}",
+                    "refer",
+                    f"the screening '{name}' found a match, of which the policy says nothing",
+                    f"名单核查“{name}”命中，政策未作规定",
+                )
+            )
     return listed

@@ -17,6 +17,7 @@ from risk.applicant import Reading, RecordReader, Value
 from risk.checks import Findings, checks, outcome
 from risk.decision_document import Parts, parts_document
 from risk.dictionary import Dictionary
+from risk.errors import InputError
 from risk.evidence import EvidenceReader, SourceNote
 from risk.lending_policy import LendingPolicy, check_policy
 from risk.limit import Amounts, credit_limit
@@ -95,6 +96,8 @@ class Desk:
     ) -> None:
         """Check that the parts belong together; raise `InputError` where they do not."""
         check_policy(policy, dictionary)
+        if reference is not None and reference.dictionary != dictionary.digest():
+            raise InputError("reference-dictionary", "reference file: was frozen over another dictionary; make it anew")
         fields = dictionary.model_fields
         self.dictionary, self.policy = dictionary, policy
         self.champion, self.challenger = champion, challenger

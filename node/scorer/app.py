@@ -29,11 +29,13 @@ from node.scorer.answers import (
 from node.scorer.bodies import DECISION, LARGEST_BATCH, LARGEST_BODY, BatchBody, DecisionBody, OverrideBody, ScoreBody
 from node.scorer.meters import Meters
 from node.scorer.office import Answer, Office
+from node.scorer.sessions import Sessions
 from node.tokens import Caller, allowed
 
 __all__ = ["caller_of", "create_app"]
 
 JSON = "application/json"
+_HEADERS = {"cache-control": "no-store"}
 _BATCH = TypeAdapter(BatchBody)
 _SCORE = TypeAdapter(ScoreBody)
 _OVERRIDE = TypeAdapter(OverrideBody)
@@ -65,7 +67,7 @@ def create_app(office: Office) -> FastAPI:
                 await watching
 
     app = FastAPI(title="creditmesh decision API", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.office, app.state.meters = office, Meters()
+    app.state.office, app.state.meters, app.state.sessions = office, Meters(), Sessions(office.tokens)
     app.add_exception_handler(_Refused, _refused)
     _add_routes(app)
     _describe(app)
@@ -125,9 +127,8 @@ async def _model(request: Request) -> Response:
 
 async def _health(request: Request) -> Response:
     office = _office(request)
-    ready = office.engine.desk is not None
-    parts = {"ready": ready, "unavailable": sorted(office.engine.faults)}
-    return JSONResponse(parts, 200 if ready else 503)
+    faults = sorted(office.faults)
+    return JSONResponse({"ready": not faults, "unavailable": faults}, 503 if faults else 200)
 
 
 async def _metrics(request: Request) -> Response:
@@ -227,7 +228,7 @@ def _parsed(adapter: TypeAdapter[Any], raw: bytes) -> Any:
 
 
 def _response(answer: Answer) -> Response:
-    return Response(answer.content, answer.status, media_type=JSON)
+    return Response(answer.content, answer.status, _HEADERS, JSON)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -55,18 +55,17 @@ class DeskFiles:
         reference = None if self.reference is None else _attempt("reference", self._reference, faults)
         if dictionary is None:
             return None, faults
-        fields = dictionary.model_fields
         serving = _attempt("model", lambda: read_serving(self.state), faults)
         if serving is None:
             return None, faults
-        champion = _attempt("model", lambda: installed_of(self.state, fields, serving.champion), faults)
+        champion = _attempt("model", lambda: installed_of(self.state, dictionary, serving.champion), faults)
         if policy is None or champion is None or faults:
             return None, faults
         challenger, other = None, serving.challenger
         if other is not None:
             # A challenger decides nothing: without it the champion goes on, and the fault is told.
             aside: dict[str, str] = {}
-            challenger = _attempt("challenger", lambda: installed_of(self.state, fields, other), aside)
+            challenger = _attempt("challenger", lambda: installed_of(self.state, dictionary, other), aside)
             for reason in aside.values():
                 say("challenger_unusable", reason=reason)
         desk = _attempt("policy", lambda: Desk(dictionary, policy, champion, challenger, reference), faults)

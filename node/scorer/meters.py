@@ -30,9 +30,6 @@ class Meters:
         )
         self._ready = Gauge("creditmesh_scorer_ready", "1 if nothing is missing", registry=self._registry)
         self._records = Gauge("creditmesh_decision_log_records", "Records in the decision log", registry=self._registry)
-        self._kept = Gauge(
-            "creditmesh_decisions_kept", "Decisions kept, by outcome", ["outcome"], registry=self._registry
-        )
 
     def decided(self, answer: Answer, seconds: float) -> None:
         """Count one request for a decision."""
@@ -45,8 +42,6 @@ class Meters:
 
     def page(self, office: Office) -> tuple[bytes, str]:
         """Return the page that Prometheus reads, and its content type."""
-        self._ready.set(office.engine.desk is not None)
+        self._ready.set(not office.faults)
         self._records.set(office.recorder.log.size)
-        for outcome, count in office.recorder.decisions.counts().items():
-            self._kept.labels(outcome).set(count)
         return generate_latest(self._registry), CONTENT_TYPE_LATEST

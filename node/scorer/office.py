@@ -51,6 +51,12 @@ class Office:
         self.engine, self.recorder, self.tokens = engine, recorder, tokens
         self._ref_key = ref_key
         self._under_way: dict[str, asyncio.Future[Answer]] = {}
+        self._unrecorded = ""
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Return the parts that are missing and why: of the desk, and `log` while the last record failed."""
+        return {**self.engine.faults, **({"log": self._unrecorded} if self._unrecorded else {})}
 
     # -- decisions ---------------------------------------------------------------------------------------------------
 
@@ -104,8 +110,10 @@ class Office:
             await self.recorder.record(row, entry)
         except (PrivacyError, sqlite3.Error, OSError) as error:
             reason = error.message if isinstance(error, PrivacyError) else type(error).__name__
+            self._unrecorded = reason
             say("decision_not_recorded", reason=reason)
             return _refer(name, {"log": reason})
+        self._unrecorded = ""
         return Answer(200, content, row.outcome)
 
     def _entry(self, row: Row, made: Decision | None, commitment: str, caller: Caller) -> Entry:
@@ -205,12 +213,14 @@ class Office:
     def model(self) -> Answer:
         """Return what is in service and what is missing."""
         desk = self.engine.desk
-        faults = dict(self.engine.faults)
         if desk is None:
-            return Answer(200, _encoded({"ready": False, "unavailable": faults}))
+            return Answer(200, _encoded({"ready": False, "unavailable": self.faults}))
         challenger = desk.challenger
         shown = None if challenger is None else {"kind": challenger.kind, "sha256": challenger.sha256}
-        return Answer(200, _encoded({"ready": True, "unavailable": {}, "model": desk.names, "challenger": shown}))
+        return Answer(
+            200,
+            _encoded({"ready": not self.faults, "unavailable": self.faults, "model": desk.names, "challenger": shown}),
+        )
 
     # -- care --------------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ def test_a_group_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     store.close()
 
 
-def test_overrides_stand_in_order_and_are_counted(tmp_path: Path) -> None:
+def test_overrides_stand_in_order(tmp_path: Path) -> None:
     store = DecisionStore(tmp_path)
     store.keep([ROW])
     said = [OverrideRow("A-1", 5, "wang", "risk", "approve", "refer", "R1"),
@@ -50,7 +50,6 @@ def test_overrides_stand_in_order_and_are_counted(tmp_path: Path) -> None:
     for each in said:
         store.keep_override(each)
     assert store.overrides("A-1") == said and store.overrides("A-2") == []
-    assert store.counts() == {"approve": 1, "override:refer": 1, "override:decline": 1}
     with pytest.raises(InputError):
         store.keep_override(replace(said[0], application_id="unknown"))
     store.close()

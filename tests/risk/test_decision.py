@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from risk.decision import Application, Decision, Desk, decide
+from risk.errors import InputError
 from risk.evidence import SourceNote
-from tests.risk.lending import desk, policy
+from tests.risk.lending import desk, policy, reference
 from tests.risk.rooms import room_tables
 from tests.risk.scorers import DICTIONARY, rows_of
 
@@ -120,6 +121,7 @@ def test_a_plain_good_case_is_approved_and_a_bad_one_declined() -> None:
         ({"other_exposure": 9e9}, "limit-too-small"),
         ({"screening": {}}, "screening:blacklist"),
         ({"screening": {"blacklist": "perhaps"}}, "screening:blacklist"),
+        ({"screening": {"blacklist": "clear", "court": "hit"}}, "screening:court"),
     ],
 )
 def test_what_is_unclear_goes_to_a_person(changes: Mapping[str, Any], code: str) -> None:
@@ -211,6 +213,13 @@ def test_old_and_unpermitted_data_are_not_used(note: SourceNote, rules: dict[str
     used = {each["source"]: each for each in document["data_used"]}
     assert used["bureau"]["missing"] == ({} if fault is None else {"balance": fault, "late_days": fault})
     assert used["tax"] == {"source": "tax", "as_of": "2026-11-24", "consent_id": "c", "fields": 1, "missing": {}}
+
+
+def test_a_reference_of_another_dictionary_is_refused() -> None:
+    at = desk()
+    other = replace(reference(), dictionary="0" * 64)
+    with pytest.raises(InputError, match="frozen over another dictionary"):
+        Desk(DICTIONARY, policy(), at.champion, None, other)
 
 
 def test_the_challenger_scores_in_the_shadow() -> None:

@@ -18,7 +18,7 @@ from audit.cli import main as audit
 from node import config
 from node.cli import main
 from node.serving import Serving, install
-from risk.errors import InputError
+from privacy.errors import InputError
 from tests.node.scorer.bank_desk import ROOT, body, dictionary, in_service, make_bank, token
 
 PATIENCE_S = 60
@@ -183,7 +183,9 @@ def test_a_model_of_another_dictionary_enters_no_service(tmp_path: Path) -> None
     settings = make_bank(tmp_path)
     before = (settings.state.dir / "serving.json").read_bytes()
     declared = dictionary()
-    fewer = replace(declared, fields=declared.fields[:5])
-    with pytest.raises(InputError, match="no model field"):
-        install(settings.state.dir, fewer, Serving(in_service("scorecard")))
+    turned = [replace(each, levels=tuple(reversed(each.levels))) for each in declared.fields]
+    other = replace(declared, fields=tuple(turned))
+    for name in ("scorecard", "head"):
+        with pytest.raises(InputError, match="another data dictionary"):
+            install(settings.state.dir, other, Serving(in_service(name)))
     assert (settings.state.dir / "serving.json").read_bytes() == before
