@@ -247,3 +247,14 @@ def test_real_rooms_read_as_the_standard_library_reads_them(room: str) -> None:
                 assert found.columns[field.name].tolist() == [field.levels.index(t) if t else -1 for t in texts]
             else:
                 same(found, field.name, [float(t) if t else np.nan for t in texts])
+
+
+def test_rejected_rows_are_read_beside_the_others_as_far_as_they_break_no_rule(schema: Path) -> None:
+    header = "turnover,accepted,bad,industry,month"
+    lines = ["10,1,0,,2007-02", "20,0,,,2007-03", "x,0,,,2007-03", "30,0,1,,soon", "40,0,,,", "99999999999,0,,,2007-04"]
+    found = read(schema, *lines, header=header)
+    assert found.rows == 1 and found.rejects is not None
+    assert found.rejects.columns["turnover"].tolist() == [20, 40] and found.rejects.target.tolist() == [0, 0]
+    assert found.rejects.month is not None and found.rejects.month.tolist() == [12 * 2007 + 2, -1]
+    assert set(found.rejects.columns) == set(found.columns)
+    assert read(schema, "10,1,0,,2007-02", header=header).rejects is None
