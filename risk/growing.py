@@ -25,7 +25,8 @@ class Rules:
 
     depth: most splits above a leaf. least_weight: fewest units of Hessian in a child. penalty: lambda on squared
     weights. rate: share of a leaf that is kept. least_rows: fewest rows of a node that may be split. least_child:
-    fewest rows of a child.
+    fewest rows of a child. confined: whether a tree splits on one dimension only. together: whether one of every
+    dimension grows on the same gradients.
     """
 
     depth: int
@@ -35,6 +36,7 @@ class Rules:
     least_rows: int
     least_child: int
     confined: bool
+    together: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,12 +87,13 @@ class _Split:
 class Tree:
     """One tree while it grows, level by level."""
 
-    def __init__(self, growth: "Growth") -> None:
+    def __init__(self, growth: "Growth", scope: tuple[int, ...] | None = None) -> None:
+        """scope: the columns that it may split on, all by default."""
         self._growth = growth
         self._nodes = [_Node(-np.inf, np.inf, 0)]
         self._sums: dict[int, Sums] = {}
         self._siblings: dict[int, tuple[int, int]] = {}
-        self.scope: tuple[int, ...] = tuple(range(len(growth.columns)))
+        self.scope: tuple[int, ...] = tuple(range(len(growth.columns))) if scope is None else scope
         self.wanted: tuple[int, ...] = (0,)
 
     def array(self, leaf_steps: float) -> np.ndarray:
@@ -153,6 +156,13 @@ class Growth:
 
     columns: tuple[Column, ...]
     rules: Rules
+
+    def scopes(self) -> list[tuple[int, ...]]:
+        """Return the columns of every tree that grows on the same gradients: one of all, or one a dimension."""
+        if not self.rules.together:
+            return [tuple(range(len(self.columns)))]
+        dimensions = dict.fromkeys(each.dimension for each in self.columns)
+        return [tuple(n for n, each in enumerate(self.columns) if each.dimension == name) for name in dimensions]
 
     def beside(self, column: int) -> tuple[int, ...]:
         """Return the columns of the same dimension."""

@@ -51,10 +51,12 @@ class Scales:
 class Stage:
     """Where one federation's forest stands.
 
-    part: `full`, `half-a` or `half-b`. intercept: steps of 2**-30. trees: finished ones. growing: the tree so far.
-    wanted: nodes whose sums are asked. scope: columns that are counted. codings: encoded (`risk.coding`).
+    name: of the tree that grows, different from all others of a request. part: `full`, `half-a` or `half-b`.
+    intercept: steps of 2**-30. trees: finished ones. growing: the tree so far. wanted: nodes whose sums are asked.
+    scope: columns that are counted. codings: encoded (`risk.coding`).
     """
 
+    name: str
     part: str
     intercept: int
     trees: Sequence[np.ndarray]
@@ -90,20 +92,23 @@ def ask_level(spec: JobSpec, name: str, columns: Columns, stages: Sequence[Stage
     for stage in stages:
         length += len(stage.wanted) * 2 * sum(columns[stage.part][n].places + 1 for n in stage.scope)
         touched += 2 * len(stage.scope)
+    intercepts = {stage.part: stage.intercept for stage in stages}
     parameters: dict[str, int | str | tuple[int, ...] | tuple[str, ...]] = {
         "gradient_bits": scales.gradient_bits,
+        "growing": tuple(stage.name for stage in stages),
+        "growing_parts": tuple(stage.part for stage in stages),
         "hessian_bits": scales.hessian_bits,
-        "intercepts": tuple(stage.intercept for stage in stages),
-        "parts": tuple(stage.part for stage in stages),
+        "intercepts": tuple(intercepts.values()),
+        "parts": tuple(intercepts),
         "shift": scales.shift,
     }
     arrays = {}
     for stage in stages:
         arrays[f"codings-{stage.part}"] = stage.codings
         arrays[f"trees-{stage.part}"] = stack_trees(stage.trees)
-        arrays[f"growing-{stage.part}"] = stage.growing
-        arrays[f"wanted-{stage.part}"] = np.array(stage.wanted, dtype=np.int64)
-        arrays[f"scope-{stage.part}"] = np.array(stage.scope, dtype=np.int64)
+        arrays[f"growing-{stage.name}"] = stage.growing
+        arrays[f"wanted-{stage.name}"] = np.array(stage.wanted, dtype=np.int64)
+        arrays[f"scope-{stage.name}"] = np.array(stage.scope, dtype=np.int64)
     return Ask(
         recipe=spec.label,
         part="full",
@@ -121,16 +126,18 @@ def ask_level(spec: JobSpec, name: str, columns: Columns, stages: Sequence[Stage
 
 def contribute_level(ask: Ask, book: Book) -> np.ndarray:
     """Return a member's histograms, (ask.length,) int64: stage by stage, node by node, column by column."""
-    return np.concatenate([_contribute_part(ask, book, str(part)) for part in _parts(ask)])
+    names, parts = (ask.parameters[key] for key in ("growing", "growing_parts"))
+    stages = zip(names, parts, strict=True)  # type: ignore[arg-type]
+    return np.concatenate([_contribute_tree(ask, book, str(name), str(part)) for name, part in stages])
 
 
-def _contribute_part(ask: Ask, book: Book, part: str) -> np.ndarray:
+def _contribute_tree(ask: Ask, book: Book, name: str, part: str) -> np.ndarray:
     raw = ask.arrays[f"codings-{part}"].tobytes()
     codes, places = book.recall(f"tree-codes-{part}", raw, lambda: _coded(raw, book, part))
     intercept = dict(zip(_parts(ask), ask.parameters["intercepts"], strict=True))[part]  # type: ignore[arg-type]
     key = (raw, intercept, ask.arrays[f"trees-{part}"].tobytes())
     gradient, hessian = book.recall(f"slopes-{part}", key, lambda: _slopes(ask, book, part, (codes, places)))
-    growing, wanted, scope = (ask.arrays[f"{name}-{part}"] for name in ("growing", "wanted", "scope"))
+    growing, wanted, scope = (ask.arrays[f"{what}-{name}"] for what in ("growing", "wanted", "scope"))
     node = leaf_nodes(growing, codes, places)
     slot = np.full(len(growing), -1, dtype=np.int64)
     slot[wanted] = np.arange(len(wanted))

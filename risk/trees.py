@@ -3,8 +3,9 @@
 Both halves are here: the generator and `contribute`; how a node splits is `risk.growing`, what rows are asked is
 `risk.histogram`. Theory: the trees of `hist` boosting (Chen and Guestrin, 2016) need sums of gradients and Hessians in
 public bins only, so trees grown from secure sums are those of all rows in one place, bit for bit. The full forest
-and the two halves' grow side by side, one sum a tree level for all three. How many trees are kept is chosen on
-the halves: each half's forest is judged on the rows of the other, at every fifth tree, by two sums.
+and the two halves' grow side by side, and in each a tree of every dimension on the same gradients, as blocks of
+coordinates that share no field; one sum carries a level of all of them. How many trees are kept is chosen on the
+halves: each half's forest is judged on the rows of the other, at every fifth tree, by two sums.
 
 Cells: bins have 50 rows or more, a node is split only with 200 rows or more; a cell of a node may still hold few rows,
 which is why a bank's permit has to allow exact trees. Where every sum carries noise, trees grow as `risk.private_trees`
@@ -39,18 +40,22 @@ __all__ = ["TreesRecipe"]
 _PARAMETERS = {
     "trees": (60, 1, 500),
     "depth": (3, 1, 8),
-    "rate_ppm": (150_000, 1_000, 1_000_000),
+    "rate_ppm": (200_000, 1_000, 1_000_000),
     "penalty": (100, 0, 1_000_000),
     "min_weight": (500, 0, 10_000_000),
     "min_split_rows": (200, 200, 1_000_000),
     "min_bin_rows": (50, 50, 100_000),
-    "confined": (1, 0, 1),
+    "confined": (2, 0, 2),
     "choose_count": (1, 0, 1),
     "points": (600, 1, 100_000),
     "odds": (30, 1, 10_000),
     "pdo": (20, 1, 1_000),
 }
-"""Default, smallest and largest value. rate in millionths; penalty and min_weight (of Hessian) in hundredths."""
+"""Default, smallest and largest value.
+
+rate in millionths; penalty and min_weight (of Hessian) in hundredths. confined: 0 no tree is, 1 each tree to the
+dimension of its best first split, 2 one tree of every dimension grows on the same gradients.
+"""
 
 _PARTS = ("full", "half-a", "half-b")
 _HALVES = ("half-a", "half-b")
@@ -130,7 +135,8 @@ def _rules(spec: JobSpec) -> Rules:
         rate=values["rate_ppm"] / 1_000_000.0,
         least_rows=values["min_split_rows"],
         least_child=1,
-        confined=values["confined"] == 1,
+        confined=values["confined"] > 0,
+        together=values["confined"] == 2,
     )
 
 
@@ -156,12 +162,20 @@ def _forest_rounds(
         codings[part] = _ordered(ground, part)
         growths[part] = Growth(tree_columns(codings[part], spec.dictionary), rules)
     trees: dict[str, list[np.ndarray]] = {part: [] for part in parts}
-    for number in range(1, int(spec.parameters["trees"]) + 1):
-        growing = {part: Tree(growths[part]) for part in parts if growths[part].columns}
+    number, most = 0, int(spec.parameters["trees"])
+    while max(len(grown) for grown in trees.values()) < most:
+        number += 1
+        growing = {
+            (part, turn): Tree(growths[part], scope)
+            for part in parts
+            if growths[part].columns
+            for turn, scope in enumerate(growths[part].scopes()[: most - len(trees[part])])
+        }
         level = 1
         while any(tree.wanted for tree in growing.values()):
             stages = [
                 Stage(
+                    name=f"{part}-{turn}",
                     part=part,
                     intercept=ground.intercepts[part],
                     trees=tuple(trees[part]),
@@ -170,16 +184,17 @@ def _forest_rounds(
                     scope=tree.scope,
                     codings=encode_codings(codings[part]),
                 )
-                for part, tree in growing.items()
+                for (part, turn), tree in growing.items()
                 if tree.wanted
             ]
             columns = {stage.part: growths[stage.part].columns for stage in stages}
             sums = yield ask_level(spec, f"level-{number}-{level}", columns, stages)
             for stage, nodes in zip(stages, unpack_level(sums, spec, columns, stages), strict=True):
-                growing[stage.part].take(nodes)
+                part, turn = stage.name.rsplit("-", 1)
+                growing[part, int(turn)].take(nodes)
             level += 1
-        grown = {part: tree.array(float(1 << LEAF_BITS)) for part, tree in growing.items()}
-        for part, tree in grown.items():
+        grown = {key: tree.array(float(1 << LEAF_BITS)) for key, tree in growing.items()}
+        for (part, _), tree in grown.items():
             if len(tree) > 1:
                 trees[part].append(tree)
         if all(len(tree) == 1 for tree in grown.values()):
@@ -269,7 +284,7 @@ def _forest(
         columns=columns,
         trees=tuple(trees),
         intercept=ground.intercepts[part],
-        confined=values["confined"] == 1,
+        confined=int(values["confined"]) > 0,
         scaling=Scaling(int(values["points"]), int(values["odds"]), int(values["pdo"])),
         dropped=ground.dropped,
         dictionary=spec.dictionary.digest(),

@@ -41,8 +41,8 @@ def test_a_level_counts_every_row_once_in_every_column() -> None:
     grown = np.array([[3, 0, 0, 1, 2, 0], [0] * 6, [0] * 6], dtype=np.int64)
     scope = tuple(range(len(columns)))
     stages = [
-        Stage("full", -(1 << LEAF_BITS), (), grown, (1, 2), scope, encode_codings(codings)),
-        Stage("half-b", 0, (), np.zeros((1, 6), dtype=np.int64), (0,), scope[2:4], encode_codings(codings)),
+        Stage("full-0", "full", -(1 << LEAF_BITS), (), grown, (1, 2), scope, encode_codings(codings)),
+        Stage("half-b-0", "half-b", 0, (), np.zeros((1, 6), dtype=np.int64), (0,), scope[2:4], encode_codings(codings)),
     ]
     by_part = {"full": columns, "half-b": columns}
     ask = ask_level(spec, "level-1-2", by_part, stages)
