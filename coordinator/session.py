@@ -33,6 +33,8 @@ _PACE_S = 0.005
 # More than this is never queued for one member in the steps that give every member, or every part, its own packet.
 _WINDOW_BYTES = 8 * 2**20
 _MOST_RECOVERIES = 50
+# Members that lost their coordinator dial again within half a minute.
+_RETURN_S = 60.0
 CANCELLED = "job-cancelled"
 
 
@@ -135,7 +137,7 @@ class JobSession:
             self._greet(self.manifest.roster.members)
             await self._assemble(self.manifest.roster)
         elif not replay.done:
-            await self._recover()
+            await self._recover(max(_RETURN_S, self.manifest.rejoin_s))
         while not replay.done:
             await self._pause()
             if await self._round(replay):
@@ -269,8 +271,11 @@ class JobSession:
                 return
         self._known |= {member: process_of(self._boots[member]) for member in roster.members}
 
-    async def _recover(self) -> None:
-        """Wait for the lost to come back, else go on without them if that is possible; ends in a ready epoch."""
+    async def _recover(self, wait_s: float | None = None) -> None:
+        """Wait for the lost to come back, else go on without them if that is possible; ends in a ready epoch.
+
+        wait_s: how long to wait, the manifest's `rejoin_s` if None.
+        """
         self._recoveries += 1
         if self._recoveries > _MOST_RECOVERIES:
             raise RefusalError("recoveries-exhausted", f"members were lost {_MOST_RECOVERIES} times in one job")
@@ -278,7 +283,7 @@ class JobSession:
         if lost:
             await self._event("job-paused", {"lost": sorted(lost), "rejoin_s": self.manifest.rejoin_s})
             self.awaited = lost
-            await self._await_return(lost)
+            await self._await_return(lost, self.manifest.rejoin_s if wait_s is None else wait_s)
             self.awaited = frozenset()
         # A line that breaks for a moment is no loss: whoever was heard lately is called to the new epoch.
         gone = {
@@ -309,8 +314,8 @@ class JobSession:
         reasons.append(f"{remaining} members are left, at least {least} are needed")
         raise RefusalError("member-lost", "; ".join(reasons))
 
-    async def _await_return(self, lost: frozenset[str]) -> None:
-        until = self._desk.now() + self.manifest.rejoin_s
+    async def _await_return(self, lost: frozenset[str], wait_s: float) -> None:
+        until = self._desk.now() + wait_s
         returning = lost - set(self._banned)
         while returning and self._desk.now() < until:
             if all(self._presence.is_here(member, self._desk.now()) for member in returning):

@@ -25,6 +25,7 @@ from creditmesh_demo.job_history import JobHistory
 from creditmesh_demo.room_folder import RoomFolder
 
 from coordinator import commands
+from coordinator.store import Store
 
 __all__ = ["ConsortiumRoom", "is_free"]
 
@@ -141,6 +142,10 @@ class ConsortiumRoom:
         """Bring everybody back, with a clean ledger of exclusions, for the next test of a shared room."""
         self.__exit__()
         self.processes.clear()
+        store = Store(f"sqlite:///{self.run.coordinator / 'coordinator.db'}")
+        for job in store.unfinished():
+            store.set_job_state(job.id, "cancelled", "the next test begins")
+        store.close()
         for folder in self.run.nodes.values():
             (folder / "usage.json").unlink(missing_ok=True)
         for name in ("coordinator", *self.names):
