@@ -1,6 +1,7 @@
 """The card: the score is its offset plus four sub-scores, the PD comes from the exact logit."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_scaling(odds: int, pdo: int, points: int) -> None:
 
 def test_documents_come_back(trained: tuple[Scorecard, Table]) -> None:
     card, _ = trained
-    assert card_from_document("scorecard/1", card.to_document()) == card
+    assert card_from_document("scorecard/1", card.to_document()) == replace(card, reference=None)
 
 
 @pytest.mark.parametrize(
