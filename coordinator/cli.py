@@ -196,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     console.set_defaults(run=_console)
     _add_account(kinds)
     for command in (console, enrol, suspend, readmit, run, submit, jobs, members):
-        command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
+        command.add_argument("--config", type=Path, default=Path("coordinator.toml"), metavar="coordinator.toml")
     for command in (submit, jobs, members):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -206,7 +206,7 @@ def _add_log(kinds: Any) -> None:
     export = kinds.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
-    export.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
+    export.add_argument("--config", type=Path, default=Path("coordinator.toml"), metavar="coordinator.toml")
     export.set_defaults(run=_export)
     tables = kinds.add_parser("log-tables", help="print the SQL with which PostgreSQL's owner makes the log's tables")
     tables.add_argument(
@@ -230,7 +230,7 @@ def _add_account(kinds: Any) -> None:
     for command in (add, password):
         command.add_argument("--password-file", type=Path, metavar="FILE", help="a file of mode 0600 that holds it")
     for command in (add, password, remove, listing):
-        command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
+        command.add_argument("--config", type=Path, default=Path("coordinator.toml"), metavar="coordinator.toml")
         command.set_defaults(run=_account)
 
 

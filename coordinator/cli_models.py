@@ -39,7 +39,7 @@ def add_model_commands(kinds: Any) -> None:
         command.add_argument("model", metavar="MODEL", help=_MODEL)
         command.add_argument("--out", type=Path, required=True, metavar=form, help="where to write; replaces nothing")
     for command in (propose, withdraw, models, card, evidence):
-        command.add_argument("--config", type=Path, required=True, metavar="coordinator.toml")
+        command.add_argument("--config", type=Path, default=Path("coordinator.toml"), metavar="coordinator.toml")
     for command in (propose, models):
         command.add_argument("--json", action="store_true", help="print JSON")
 

@@ -188,19 +188,25 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="recompute what this bank sent in a round and compare the commitment")
     replay.add_argument("job", metavar="JOB", help="the job's id, a folder under jobs/ of the state folder")
     replay.add_argument("round", type=_round, metavar="ROUND", help="the round's number, from 1")
-    replay.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    replay.add_argument(
+        "--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="this node's settings"
+    )
     replay.add_argument("--json", action="store_true", help="print the findings as JSON")
     replay.set_defaults(run=_replay)
     budget = commands.add_parser(
         "budget", help="what jobs with noise have cost so far, beside the cap, and whom that holds for"
     )
-    budget.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    budget.add_argument(
+        "--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="this node's settings"
+    )
     budget.add_argument("--json", action="store_true", help="print the account as JSON")
     budget.set_defaults(run=_budget)
     _add_model(commands.add_parser("model", help="write a trained model for another scoring engine"))
     add_model_commands(commands)
     export = commands.add_parser("export", help="write the privacy log to a file for an auditor, and write that down")
-    export.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+    export.add_argument(
+        "--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="this node's settings"
+    )
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, JSON lines")
     export.add_argument("--who", required=True, metavar="NAME", help="pseudonym of whoever asked for it")
     export.set_defaults(run=_export)

@@ -42,7 +42,9 @@ def add_model_commands(commands: Any) -> None:
         command.add_argument("model", metavar="MODEL", help=_MODEL)
         command.add_argument("--out", type=Path, required=True, metavar=form, help="where to write; replaces nothing")
     for command in (models, sign, card, evidence):
-        command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+        command.add_argument(
+            "--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="this node's settings"
+        )
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ holds: a log that is behind that was put back from a copy, and the node stops wi
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +84,7 @@ class Cosigning:
         self._tally = Tally()
         self._tempo = Tempo(retry_s=max(1.0, len(known) / 10))  # many banks do not all ask all others every second
         self._alarmed: set[str] = set()
+        self._told: deque[str] = deque(maxlen=64)
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.confirmed = asyncio.Event()
@@ -104,7 +106,9 @@ class Cosigning:
                 raise PeerError("envelope-recipient", f"a {envelope.kind} for {envelope.recipient} came to us")
             self._handle(envelope)
         except PrivacyError as error:
-            say("cosign_refused", code=error.code, reason=error.message)
+            if error.message not in self._told:  # a bank that is not pinned yet asks every second
+                self._told.append(error.message)
+                say("cosign_refused", code=error.code, reason=error.message)
         return True
 
     def begin(self) -> None:

@@ -1,6 +1,6 @@
 """The bank's commands about joining: join, peers, rotate, doctor. Each returns an exit code.
 
-They decide nothing. JSON of the commands: `peers` prints [{"member", "state", "fingerprint", "listed"}] as
+They decide nothing. JSON of the commands: `peers` prints [{"member", "state", "fingerprint"}] as
 `node.pin_book.Standing` says; `doctor` as `node.doctor` says.
 """
 
@@ -19,6 +19,7 @@ _STATES = {
     "waiting": "NOT compared: it cannot take part with this bank yet",
     "changed": "CHANGED: the coordinator lists other keys, which are refused",
 }
+_HIDDEN = "(not shown before it is compared: type what you hear)"
 
 
 def add_joining_commands(commands: Any) -> None:
@@ -78,9 +79,7 @@ def _peers(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(each) for each in standings], indent=1))
         return 0
     for each in standings:
-        print(f"{each.member}\n    {each.fingerprint}\n    {_STATES[each.state]}")
-        if each.state == "changed":
-            print(f"    listed now: {each.listed}")
+        print(f"{each.member}\n    {each.fingerprint or _HIDDEN}\n    {_STATES[each.state]}")
     if any(each.state in ("first-use", "waiting", "changed") for each in standings):
         print('\nCall each of them at a number that you know; then: creditmesh-node peers verify BANK "FINGERPRINT"')
     return 0

@@ -32,14 +32,13 @@ class Standing:
     """How one bank stands here.
 
     state: founding, own, telephone or first-use for one that is pinned; waiting for one that is not; changed for one
-    whose listed keys differ from the pinned ones. fingerprint: of the pinned keys, else of the listed ones. listed: the
-    fingerprint of listed keys that wait, empty for none.
+    whose listed keys differ from the pinned ones. fingerprint: of pinned keys that were compared, else empty: who has to
+    compare must hear it on the telephone, and would only copy what stood here.
     """
 
     member: str
     state: str
     fingerprint: str
-    listed: str = ""
 
 
 @dataclass(slots=True)
@@ -111,18 +110,14 @@ class PinBook:
 
     def standings(self) -> list[Standing]:
         """Return how every bank stands, by id."""
-        document = self._read()
-        found = {}
+        document, found = self._read(), {}
         for member, keys in document["members"].items():
-            found[member] = Standing(member, keys.get("checked", "founding"), self._entry(member, keys).fingerprint())
-        for member, waits in document.get("waiting", {}).items():
-            listed = entry_of(self._consortium, waits).entry.fingerprint()
+            state = keys.get("checked", "founding")
+            shown = "" if state == "first-use" else self._entry(member, keys).fingerprint()
+            found[member] = Standing(member, state, shown)
+        for member in document.get("waiting", {}):
             pinned = found.get(member)
-            found[member] = (
-                Standing(member, "changed", pinned.fingerprint, listed)
-                if pinned
-                else Standing(member, "waiting", listed, listed)
-            )
+            found[member] = Standing(member, "changed" if pinned else "waiting", pinned.fingerprint if pinned else "")
         return [found[member] for member in sorted(found)]
 
     def _take(

@@ -30,7 +30,9 @@ def add_wheel_commands(commands: Any) -> None:
     monitor.add_argument("--out", type=Path, metavar="FILE.html", help="also write the report as one page, with charts")
     monitor.set_defaults(run=_monitor)
     for command in (outcomes, monitor):
-        command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+        command.add_argument(
+            "--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="this node's settings"
+        )
 
 
 def _outcomes(options: argparse.Namespace) -> int:
