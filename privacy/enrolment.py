@@ -157,7 +157,8 @@ def decode_application(raw: bytes) -> Application:
     parts = _object(raw, LARGEST_APPLICATION, shape)
     consortium = str(parts["consortium"])
     entry = entry_of(consortium, parts["entry"])
-    return Application(consortium, str(parts["request"]), entry, _hex(parts["proof"], 64), _hex(parts["signature"], 64))
+    proof, signature = _hex(parts["proof"], 64), _hex(parts["signature"], 64)
+    return Application(consortium, str(parts["request"]), entry, proof, signature, parts["hold"] is True)
 
 
 def decode_answer(raw: bytes) -> Answer:
