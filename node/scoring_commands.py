@@ -58,6 +58,7 @@ def _add_config(command: argparse.ArgumentParser) -> None:
 
 def _use(options: argparse.Namespace) -> int:
     from node import config
+    from node.access import leave_note
     from node.serving import Serving, chosen, install, named, promoted
     from node.toml_file import read_document
     from risk.dictionary import parse_dictionary
@@ -73,6 +74,7 @@ def _use(options: argparse.Namespace) -> int:
     if options.challenger is not None:
         wanted = Serving(wanted.champion, named(state, options.challenger))
     made = install(state, parse_dictionary(read_document(schema), str(schema)), wanted)
+    leave_note(state, "use", made.champion.sha256)
     print(f"champion   {made.champion.kind:8} {made.champion.sha256}")
     if made.challenger is not None:
         print(f"challenger {made.challenger.kind:8} {made.challenger.sha256}")
@@ -95,10 +97,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _token_add(options: argparse.Namespace) -> int:
     from node import config
+    from node.access import leave_note
     from node.tokens import TokenFile
 
     state = config.load(options.config).state.dir
-    print(TokenFile(state).add(options.name, options.role, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
+    secret = TokenFile(state).add(options.name, options.role, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    leave_note(state, "token-add", f"{options.name}/{options.role}")
+    print(secret)
     return 0
 
 
@@ -113,9 +118,12 @@ def _token_list(options: argparse.Namespace) -> int:
 
 def _token_revoke(options: argparse.Namespace) -> int:
     from node import config
+    from node.access import leave_note
     from node.tokens import TokenFile
 
-    TokenFile(config.load(options.config).state.dir).revoke(options.name)
+    state = config.load(options.config).state.dir
+    TokenFile(state).revoke(options.name)
+    leave_note(state, "token-revoke", options.name)
     print(f"{options.name}: revoked")
     return 0
 

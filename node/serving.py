@@ -20,7 +20,6 @@ from risk.model import Model
 from risk.modelfile import HeadFile, decode_head, decode_model
 from risk.row_scorer import RowScorer, row_scorer
 from risk.self_test import agrees_with_batch, score_vector
-from risk.tower_model import TowerModel
 
 __all__ = ["InService", "Serving", "chosen", "install", "installed_of", "named", "promoted", "read_serving"]
 
@@ -198,8 +197,7 @@ def _curve(entry: InService, head: HeadFile) -> Curve:
 def _model(state: Path, dictionary: Dictionary, sha256: str) -> Model:
     """Return a model, which has to be of this dictionary: another order of levels would change scores unseen."""
     model = decode_model(model_store.get(state, sha256))
-    trained = model.card.dictionary if isinstance(model, TowerModel) else model.dictionary
-    if trained != dictionary.digest():
+    if model.dictionary != dictionary.digest():
         raise InputError(
             "model-dictionary", f"model {sha256}: was trained on another data dictionary than [source] schema"
         )

@@ -21,7 +21,7 @@ from node.decision_store import OverrideRow, Row
 from node.journal_line import say
 from node.scorer.bodies import BatchBody, DecisionBody, OverrideBody, ScoreBody, application_of
 from node.scorer.engine import Engine
-from node.scorer.recorder import Recorder, application_ref, body_commitment
+from node.scorer.recorder import Recorder, anchor, application_ref, body_commitment
 from node.tokens import Caller, TokenFile, allowed
 from privacy.errors import InputError, PrivacyError
 from privacy.log.record import Actor, Entry
@@ -32,6 +32,7 @@ __all__ = ["Answer", "Office"]
 REVIEW_ZH = "系统部件不可用，本申请转人工审核"
 NO_DIGEST = "0" * 64
 POLL_S = 0.5
+ANCHOR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +226,13 @@ class Office:
     # -- care --------------------------------------------------------------------------------------------------------
 
     async def watch(self) -> None:
-        """Look at the files of desk and tokens twice a second until cancelled."""
+        """Look at the files of desk and tokens twice a second until cancelled, and anchor the log once an hour."""
+        anchored = time.monotonic()
         while True:
             await asyncio.sleep(POLL_S)
+            if time.monotonic() - anchored > ANCHOR_S:
+                anchored = time.monotonic()
+                self._anchor()
             try:
                 self.tokens.refresh()
             except (InputError, OSError) as error:
@@ -236,8 +241,16 @@ class Office:
                 await asyncio.to_thread(self.engine.reload)
 
     def close(self) -> None:
-        """Write what is queued and close the files."""
+        """Write what is queued, anchor the log, and close the files."""
+        self.recorder.finish()
+        self._anchor()
         self.recorder.close()
+
+    def _anchor(self) -> None:
+        try:
+            anchor(self.engine.files.state, self.recorder.log)
+        except OSError as error:
+            say("decision_log_not_anchored", reason=type(error).__name__)
 
 
 def _score(desk: Desk, record: Mapping[str, object]) -> dict[str, Any]:

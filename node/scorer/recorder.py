@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.access import leave_note
 from node.decision_store import DecisionStore, OverrideRow, Row
 from node.disk_space import DiskRule
 from node.journal_line import say
@@ -29,7 +30,15 @@ from privacy.errors import InputError
 from privacy.log.instant import Instant
 from privacy.log.record import Actor, Author, Entry
 
-__all__ = ["LogSettings", "Recorder", "application_ref", "body_commitment", "load_ref_key", "open_decision_log"]
+__all__ = [
+    "LogSettings",
+    "Recorder",
+    "anchor",
+    "application_ref",
+    "body_commitment",
+    "load_ref_key",
+    "open_decision_log",
+]
 
 FOLDER = "decisions"
 SOFTWARE = "creditmesh-scorer"
@@ -65,6 +74,15 @@ def open_decision_log(settings: LogSettings) -> RecordStore:
     return RecordStore(
         StoreSettings(folder, author, signer, SOFTWARE, settings.config_sha256, _clock, disk=settings.disk)
     )
+
+
+def anchor(state: Path, log: RecordStore) -> None:
+    """Leave the decision log's head for the node's privacy log, whose heads other banks cosign.
+
+    So whoever replaced the decision log as a whole would have to replace what others hold, too.
+    """
+    origin, size, root = log.checkpoint().decode("utf-8").splitlines()[:3]
+    leave_note(state, "decision-log", f"{origin} {size} {root}")
 
 
 def load_ref_key(state: Path) -> bytes:
@@ -109,11 +127,14 @@ class Recorder:
         self._queue.put(_Work(row, entry, done))
         await done
 
-    def close(self) -> None:
-        """Write what is queued, end the thread, and close both files."""
+    def finish(self) -> None:
+        """Write what is queued and end the threads."""
         self._queue.put(None)
         self._thread.join()
         self._beside.shutdown()
+
+    def close(self) -> None:
+        """Close both files, after `finish`."""
         self.log.close()
         self.decisions.close()
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from audit.cli import main as audit
+from node.access import take_notes
 from node.decision_store import DecisionStore
 from node.scorer.answers import BatchAnswer, DecisionAnswer, DecisionFile, ModelAnswer, ScoreAnswer
 from node.scorer.recorder import application_ref, body_commitment, load_ref_key
@@ -324,3 +325,15 @@ def test_a_row_that_was_cut_off_before_its_record_is_removed_at_the_start(tmp_pa
     kept = office.recorder.decisions.find("A-2")
     assert kept is not None and kept.answer == answered
     office.close()
+
+
+def test_the_logs_head_is_left_for_the_privacy_log(tmp_path: Path) -> None:
+    async def test(api: Api) -> None:
+        await api.decide(body(1))
+
+    with_api(tmp_path, test)
+    noted: list[Any] = []
+    assert take_notes(tmp_path / "state", noted.extend) == 1
+    origin, size, _ = noted[0].body["resource"].split(" ")
+    assert noted[0].body["action"] == "decision-log" and origin == "rural_bank/decision-log"
+    assert int(size) == len(events(tmp_path))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from node.cli import main
 from node.serving import Serving, install
 from privacy.errors import InputError
 from tests.node.scorer.bank_desk import ROOT, body, dictionary, in_service, make_bank, token
+from tests.node.scorer.certificates import leaf, make_authority
 
 PATIENCE_S = 60
 
@@ -189,3 +191,29 @@ def test_a_model_of_another_dictionary_enters_no_service(tmp_path: Path) -> None
         with pytest.raises(InputError, match="another data dictionary"):
             install(settings.state.dir, other, Serving(in_service(name)))
     assert (settings.state.dir / "serving.json").read_bytes() == before
+
+
+def test_beyond_the_token_a_caller_shows_a_certificate(tmp_path: Path) -> None:
+    settings = make_bank(tmp_path)
+    secret = token(settings)
+    authority = make_authority("test")
+    pairs = {"ca": authority, "server": leaf(authority, "server"), "client": leaf(authority, "client")}
+    for name, made in pairs.items():
+        (tmp_path / f"{name}.pem").write_bytes(made.certificate)
+        (tmp_path / f"{name}.key").write_bytes(made.key)
+    path = tmp_path / "node.toml"
+    path.write_text(
+        path.read_text("utf-8") + 'certificate = "server.pem"\nkey = "server.key"\nclient_ca = "ca.pem"\n', "utf-8"
+    )
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    with scorer(settings, tmp_path) as (address, _):
+        secure = address.replace("http:", "https:")
+        headers = {"authorization": f"Bearer {secret}"}
+        with httpx.Client(verify=trusted, timeout=PATIENCE_S) as stranger, pytest.raises(httpx.TransportError):
+            stranger.get(f"{secure}/v1/model", headers=headers)
+        with httpx.Client(timeout=PATIENCE_S) as plain, pytest.raises(httpx.TransportError):
+            plain.get(f"{address}/v1/model", headers=headers)
+        trusted.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+        with httpx.Client(verify=trusted, timeout=PATIENCE_S) as known:
+            assert known.get(f"{secure}/v1/model", headers=headers).status_code == 200
+            assert known.get(f"{secure}/v1/model").status_code == 401
