@@ -41,7 +41,7 @@ __all__ = [
 
 METRIC_ASKS = (
     *("score-rows-train", "score-bads-train", "score-rows", "score-bads"),
-    *("reference-rows", "score-rows-later", "score-bads-later"),
+    *("score-fields", "score-rows-later", "score-bads-later"),
 )
 
 
@@ -131,7 +131,7 @@ def _measure(
 
 def contribute_metrics(ask: Ask, book: Book) -> np.ndarray:
     """Return a member's counts of rows, or of bads, in the asked cells, (ask.length,) int64."""
-    if ask.name == "reference-rows":
+    if ask.name == "score-fields":
         return contribute_counts(ask, book)
     raw = ask.arrays["model"].tobytes()
     rows = book.rows(ask.rows)
@@ -164,7 +164,7 @@ def _ask(
 
 
 def _reference_ask(spec: JobSpec, codings: Sequence[Coding]) -> Ask:
-    return replace(ask_rows(spec, "full", codings), name="reference-rows")
+    return replace(ask_rows(spec, "full", codings), name="score-fields")
 
 
 def _figures(measured: _Measured, reference: Reference) -> NetworkMetrics:
