@@ -29,10 +29,9 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     `jobs/<job>/result.json` holds this job, `figures.json` beside it the network's figures as everybody derives them,
     `result.json` the last job of each recipe. Models go to `models/`, that of a job with noise that ended early as
     `<recipe>-network-so-far.json`, with a notice in two languages why. They also lie there by digest, and the entry
-    names them: `"models": {"network", "own", "partner", "head"}`, as `risk.bank` has them, and
-    `inferred` where rejects were inferred. A validation leaves no
-    model, but the network's figures and the same of this bank's own rows. Raises `InputError` if `result.json` is not
-    what this wrote.
+    names them: `"models": {"network", "own", "partner", "head"}`, as `risk.bank` has them, and `inferred` where rejects
+    were inferred. A validation leaves no model, but the network's figures and the same of this bank's own rows. Raises
+    `InputError` if `result.json` is not what this wrote.
     """
     manifest = seat.member.manifest
     entry: dict[str, object] = {"job": manifest.job, "recipe": manifest.recipe, "state": how}
@@ -43,23 +42,7 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
         # The network's figures, and beside them the same of this bank's own rows, which stay here.
         entry["validation"] = {"network": figures, "own": local_validation(seat.book)}
     elif how == "done":
-        result = bank_result(seat.book, seat.outcome)
-        models = state / "models"
-        models.mkdir(mode=0o700, exist_ok=True)
-        files = {
-            "network": encode_model(seat.outcome.model),
-            "own": encode_model(result.own),
-            "partner": encode_model(result.partner),
-            "head": encode_head(result.head, seat.outcome.model, result.own, result.partner),
-        }
-        if seat.outcome.inferred is not None:
-            second, measured = seat.outcome.inferred
-            files["inferred"] = encode_model(second)
-            entry["reject_inference"] = {"metrics": measured.to_document(), **_compared(seat, second)}
-        for name, content in files.items():
-            write_whole(models / f"{manifest.recipe}-{name}.json", content)
-        entry |= result.to_report()
-        entry["models"] = {name: model_store.put(state, content) for name, content in files.items()}
+        entry |= _trained(state, seat)
     elif seat.spec.private and seat.outcome is not None:
         models = state / "models"
         models.mkdir(mode=0o700, exist_ok=True)
@@ -75,6 +58,30 @@ def write_result(state: Path, how: str, seat: Seat) -> None:
     write_whole(folder / "result.json", _pretty(entry))
     latest = state / "result.json"
     write_whole(latest, _pretty({**_read(latest), manifest.recipe: entry}))
+
+
+def _trained(state: Path, seat: Seat) -> dict[str, object]:
+    """Write the models that a job which is done left at this bank, and return what its result says of them."""
+    recipe = seat.member.manifest.recipe
+    entry: dict[str, object] = {}
+    result = bank_result(seat.book, seat.outcome)
+    models = state / "models"
+    models.mkdir(mode=0o700, exist_ok=True)
+    files = {
+        "network": encode_model(seat.outcome.model),
+        "own": encode_model(result.own),
+        "partner": encode_model(result.partner),
+        "head": encode_head(result.head, seat.outcome.model, result.own, result.partner),
+    }
+    if seat.outcome.inferred is not None:
+        second, measured = seat.outcome.inferred
+        files["inferred"] = encode_model(second)
+        entry["reject_inference"] = {"metrics": measured.to_document(), **_compared(seat, second)}
+    for name, content in files.items():
+        write_whole(models / f"{recipe}-{name}.json", content)
+    entry |= result.to_report()
+    entry["models"] = {name: model_store.put(state, content) for name, content in files.items()}
+    return entry
 
 
 def _compared(seat: Seat, second: Model) -> dict[str, float | None]:
