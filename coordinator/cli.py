@@ -13,6 +13,7 @@
     creditmesh-coordinator propose|withdraw|models|card|evidence ...   see coordinator.cli_models
     creditmesh-coordinator export --config coordinator.toml --out FILE --who NAME
     creditmesh-coordinator log-tables --role ROLE
+    creditmesh-coordinator retraining [--job VALIDATION --out DIR] [--json]
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 4 rolled back, 130 Ctrl-C. Theory: this is the one place
 where errors meet the operator, so no other module prints them. Whatever is heavy is imported by the command that needs
@@ -32,6 +33,7 @@ from typing import Any, NoReturn
 from coordinator.cli_models import add_model_commands
 from coordinator.enrolment_commands import add_enrolment_commands
 from coordinator.job_commands import add_job_commands, moment_after
+from coordinator.retraining_commands import add_retraining
 from privacy import errors as privacy_errors
 from risk import errors as risk_errors
 
@@ -189,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     members.set_defaults(run=_members)
     add_model_commands(kinds)
     add_enrolment_commands(kinds)
+    add_retraining(kinds)
     add_job_commands(kinds)
     _add_log(kinds)
     console = kinds.add_parser("console", help="serve the operator's console to browsers")
