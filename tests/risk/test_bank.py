@@ -10,6 +10,7 @@ from risk.card import Scorecard
 from risk.catalogue import recipe
 from risk.forest import Forest
 from risk.job import Book
+from risk.newcomer import with_rows
 from risk.ranking import auc, ks
 from risk.table import Table
 from tests.risk.private_rooms import private_books
@@ -132,3 +133,25 @@ def test_calibration_brings_the_networks_pds_to_a_bank_with_another_bad_rate() -
     result = bank_result(books[0], train(spec, books))
     raw, calibrated = (result.calibration["network"][name] for name in ("raw", "calibrated"))
     assert calibrated["ece"] < 0.6 * raw["ece"] and calibrated["brier"] < raw["brier"]
+
+
+def test_a_halfs_rows_are_scored_by_the_other_halfs_models() -> None:
+    parameters = recipe("trees").parse_parameters({"trees": 5})
+    spec = replace(spec_of(DICTIONARY, 4), recipe="trees", parameters=parameters)
+    books = books_of(room_tables(DICTIONARY, (8000, 900, 600, 600), 3), spec)
+    outcome, own = train(spec, books), own_models(books[0])
+    partner = partner_models(books[0], own)
+    assert own.folds == partner.folds == ()
+    folds = out_of_fold(books[0], outcome, own, partner)
+    for fold, name, other in zip(folds, ("half-a", "half-b"), ("half_b", "half_a"), strict=True):
+        table = books[0].table.select(books[0].rows(name))
+        for scores, models in ((fold.network, outcome), (fold.own, own), (fold.partner, partner)):
+            assert np.array_equal(scores, getattr(models, other).logit(table))
+
+
+def test_a_newcomers_partner_sees_the_few_rows_that_it_has() -> None:
+    parameters = recipe("trees").parse_parameters({"trees": 5})
+    spec = replace(spec_of(DICTIONARY, 4), recipe="trees", parameters=parameters)
+    book = with_rows(books_of(room_tables(DICTIONARY, (1500,), 3), spec)[0], 100)
+    partner = partner_models(book, own_models(book))
+    assert isinstance(partner.full, Scorecard) and partner.full.training["rows"] == 100

@@ -100,3 +100,10 @@ def test_a_logit_of_one_value_ends() -> None:
 def test_a_calibration_that_falls_or_is_none_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(InputError, match="head file"):
         curve_from_document({**Curve("isotonic", 0.1, 1.0, ((0.0, 0.5),), 9, 3).to_document(), **change})
+
+
+def test_a_model_that_misleads_keeps_its_ranking_and_the_mean_of_what_happened() -> None:
+    target, logit = scores(1200, 5)
+    curve = curve_of(target, -2.0 * logit)
+    assert curve.slope == 0.05
+    assert abs(float(np.mean(curve.pd(-2.0 * logit))) - float(target.mean())) < 0.02

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from risk.curve import Curve
 from risk.errors import InputError
 from risk.head import PRIOR_ROWS, Curves, Head, OutOfFold, choose, fit_head, head_from_document
-from risk.ranking import auc
+from risk.ranking import auc, auc_deviation
 
 
 def fold(rows: int, seed: int, network: float, own: float) -> OutOfFold:
@@ -100,6 +100,25 @@ def test_an_own_model_that_is_no_partner_is_chosen_where_it_is_better_by_two_err
     # With few rows the same lead is no evidence.
     few = [OutOfFold(*(a[:30] for a in (f.target, f.network, f.own, f.partner))) for f in clear]
     assert choose((few[0], few[1])) == "mixed"
+
+
+def test_a_lead_of_one_and_a_half_errors_is_no_evidence_and_one_of_three_is() -> None:
+    """The same rows, cut where the lead of the own model over the mix is what it is here."""
+    chosen = {}
+    for rows in range(40, 1500, 20):
+        halves = []
+        for seed in (6, 7):
+            plain, truth = fold(rows, seed, 0.5, 0.0), fold(rows, seed, 0.5, 0.75)
+            halves.append(OutOfFold(plain.target, plain.network, truth.own, plain.partner))
+        pair = (halves[0], halves[1])
+        # Near enough to the mix: the partner is noise, so the mix ranks as the network does.
+        gain = np.mean([(auc(h.target, h.own) or 0.0) - (auc(h.target, h.network) or 0.0) for h in pair])
+        error = np.sqrt(sum(auc_deviation(h.target, h.own, h.network) ** 2 for h in pair)) / 2
+        chosen[rows] = (float(gain / error), choose(pair))
+    between = [taken for lead, taken in chosen.values() if 1.2 < lead < 1.7]
+    assert between and set(between) == {"mixed"}
+    clear = [taken for lead, taken in chosen.values() if lead > 3.0]
+    assert clear and set(clear) == {"own"}
 
 
 def test_each_score_has_its_own_calibration_and_the_mix_needs_none_in_a_small_book() -> None:
