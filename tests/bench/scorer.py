@@ -5,11 +5,12 @@
 Three endpoints at four connections, in turns: `empty` (FastAPI, the same pydantic body, `{"ok": true}`), `/v1/score`
 (score, PD, grade and sub-scores; nothing kept), and `/v1/decisions` (reasons, limit, price; in the decision log
 and the table, both synced before the answer). What a sync of this disk costs is told beside it. Each figure is the
-median over the rounds; load from elsewhere moves all three.
+median over the rounds; load from elsewhere moves all three, the server's CPU for one request the least.
 """
 
 import argparse
 import json
+import os
 import selectors
 import socket
 import sqlite3
@@ -41,33 +42,48 @@ SERVE = "import sys; from node.cli import main; sys.exit(main(sys.argv[1:]))"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Requests a second, and milliseconds that half and 99 percent of them took at most."""
+    """Requests a second, milliseconds that half and 99 percent of them took at most, and the server's CPU for one."""
 
     rate: float
     p50: float
     p99: float
+    cpu_us: float
 
 
-def load(port: int, path: str, make: Callable[[], bytes], secret: str, seconds: float) -> Figures:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One endpoint: its server's process and port, its path, and what makes the next body."""
+
+    pid: int
+    port: int
+    path: str
+    make: Callable[[], bytes]
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU that the server has used."""
+        ticks = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def load(turn: Turn, secret: str, seconds: float) -> Figures:
     """Send requests over four connections, each its next one as soon as an answer is whole."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: scorer\r\nContent-Type: application/json\r\nAuthorization: Bearer {secret}\r\n"
-    )
+    kind = "Content-Type: application/json"
+    head = f"POST {turn.path} HTTP/1.1\r\nHost: scorer\r\n{kind}\r\nAuthorization: Bearer {secret}\r\n"
     selector, times = selectors.DefaultSelector(), []
     open_at: dict[socket.socket, tuple[float, bytes]] = {}
 
     def ask(connection: socket.socket) -> None:
-        content = make()
+        content = turn.make()
         request = head.encode() + b"Content-Length: %d\r\n\r\n" % len(content) + content
         open_at[connection] = (time.perf_counter(), b"")
         connection.sendall(request)
 
     for _ in range(CONNECTIONS):
-        connection = socket.create_connection(("127.0.0.1", port))
+        connection = socket.create_connection(("127.0.0.1", turn.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection, selectors.EVENT_READ)
         ask(connection)
-    end = time.perf_counter() + seconds
+    before, end = turn.cpu_s(), time.perf_counter() + seconds
     while time.perf_counter() < end:
         for key, _ in selector.select():
             connection = key.fileobj  # type: ignore[assignment]
@@ -82,10 +98,12 @@ def load(port: int, path: str, make: Callable[[], bytes], secret: str, seconds: 
                 assert got.startswith(b"HTTP/1.1 200"), got[:400]
                 times.append(time.perf_counter() - began)
                 ask(connection)
+    spent = turn.cpu_s() - before
     for connection in open_at:
         connection.close()
     times.sort()
-    return Figures(len(times) / seconds, 1e3 * times[len(times) // 2], 1e3 * times[int(len(times) * 0.99)])
+    count = len(times)
+    return Figures(count / seconds, 1e3 * times[count // 2], 1e3 * times[int(count * 0.99)], 1e6 * spent / count)
 
 
 def sync_ms(folder: Path) -> float:
@@ -142,17 +160,17 @@ def main() -> int:
             start = wait_for(scorer, told.exists)
             port = int(json.loads(told.read_text("utf-8"))["http"].rpartition(":")[2])
             wait_for(empty, lambda: answers(empty_port))
-            turns = {
-                "empty": (empty_port, "/empty", lambda: rows[next(count) % len(rows)]),
-                "/v1/score": (port, "/v1/score", lambda: rows[next(count) % len(rows)]),
-                "/v1/decisions": (port, "/v1/decisions", lambda: body(next(count))),
-            }
-            found: dict[str, list[Figures]] = {name: [] for name in turns}
+            turns = (
+                Turn(empty.pid, empty_port, "/empty", lambda: rows[next(count) % len(rows)]),
+                Turn(scorer.pid, port, "/v1/score", lambda: rows[next(count) % len(rows)]),
+                Turn(scorer.pid, port, "/v1/decisions", lambda: body(next(count))),
+            )
+            found: dict[str, list[Figures]] = {turn.path: [] for turn in turns}
             syncs = []
             for _ in range(options.rounds):
                 syncs.append(sync_ms(Path(tempfile.mkdtemp(dir=folder))))
-                for name, (at, path, make) in turns.items():
-                    found[name].append(load(at, path, make, secret, options.seconds))
+                for turn in turns:
+                    found[turn.path].append(load(turn, secret, options.seconds))
         finally:
             for process in (empty, scorer):
                 process.terminate()
@@ -162,12 +180,13 @@ def main() -> int:
 
 
 def _show(found: dict[str, list[Figures]], start: float, sync: float) -> None:
-    floor = statistics.median(each.rate for each in found["empty"])
+    floor = statistics.median(each.rate for each in found["/empty"])
     print(f"scorer listens after {start:.2f} s; one sync of this disk {sync:.2f} ms; {CONNECTIONS} connections")
-    print(f"{'endpoint':16}{'req/s':>10}{'of empty':>10}{'p50 ms':>10}{'p99 ms':>10}")
+    print(f"{'endpoint':16}{'req/s':>10}{'of empty':>10}{'p50 ms':>10}{'p99 ms':>10}{'CPU us':>10}")
     for name, each in found.items():
-        rate, p50, p99 = (statistics.median(getattr(one, key) for one in each) for key in ("rate", "p50", "p99"))
-        print(f"{name:16}{rate:10.0f}{rate / floor:10.0%}{p50:10.2f}{p99:10.2f}")
+        keys = ("rate", "p50", "p99", "cpu_us")
+        rate, p50, p99, cpu = (statistics.median(getattr(one, key) for one in each) for key in keys)
+        print(f"{name:16}{rate:10.0f}{rate / floor:10.0%}{p50:10.2f}{p99:10.2f}{cpu:10.0f}")
 
 
 if __name__ == "__main__":
