@@ -32,7 +32,7 @@ class Standing:
     """How one bank stands here.
 
     state: founding, own, telephone or first-use for one that is pinned; waiting for one that is not; changed for one
-    whose listed keys differ from the pinned ones. fingerprint: of pinned keys that were compared, else empty: who has to
+    whose listed keys differ from the pinned ones. fingerprint: of pinned keys that were compared, else empty: who is to
     compare must hear it on the telephone, and would only copy what stood here.
     """
 
