@@ -51,7 +51,7 @@ def group_cuts(groups: Sequence[np.ndarray], left: np.ndarray, cuts: Sequence[in
     group has about ten cells at most.
     """
     parts = np.stack([np.concatenate([[0], np.cumsum(rows)]) for rows in (*groups, left)])
-    common = _common(parts, cuts)
+    common = _shared(parts, cuts)
     owned: list[tuple[int, ...]] = [()] * len(groups)
     free = [cut for cut in cuts if cut not in common]
     # The smallest first: they have the least choice.
@@ -62,7 +62,7 @@ def group_cuts(groups: Sequence[np.ndarray], left: np.ndarray, cuts: Sequence[in
     return owned
 
 
-def _common(parts: np.ndarray, cuts: Sequence[int]) -> tuple[int, ...]:
+def _shared(parts: np.ndarray, cuts: Sequence[int]) -> tuple[int, ...]:
     """Return cuts, about ten, so that every cell has fifty rows or none of each part; parts: (n_parts, 1001) sums."""
 
     def holds(low: int, high: int) -> bool:

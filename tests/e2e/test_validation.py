@@ -10,6 +10,8 @@ import pytest
 
 from coordinator import commands
 from coordinator.toml_file import read_document
+from node.config import load
+from node.replay import replay_round
 from node.source import read_table
 from privacy.errors import InputError
 from risk.dictionary import Dictionary, parse_dictionary
@@ -89,6 +91,9 @@ def test_a_validation_equals_a_plain_computation_on_all_rows(room: ConsortiumRoo
 
     assert outcome["model_sha256"] is None and outcome["metrics"] is None and outcome["sums"] == 4
     room.check_sums(job)
+    # A bank can recompute what it sent of the models it keeps, long after.
+    own_settings = load(room.run.nodes["bank-1"] / "node.toml")
+    assert [replay_round(own_settings, job, number).state for number in (1, 3, 4)] == ["matched"] * 3
     for name, table in zip(room.names, tables, strict=True):
         result = json.loads((room.run.nodes[name] / "jobs" / job / "result.json").read_text())
         assert result["validation"]["network"] == report and "models" not in result

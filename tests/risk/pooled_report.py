@@ -15,12 +15,13 @@ from risk.dictionary import Dictionary
 from risk.model import Model
 from risk.table import Table
 
-__all__ = ["check_model", "check_pair", "check_report"]
+__all__ = ["bins_of", "check_model", "check_pair", "check_report", "check_scores", "plain_auc"]
 
 CLOSE = 1e-9
 
 
 def bins_of(model: Model, table: Table) -> np.ndarray:
+    """Return the score bin of every row, from -500 to 499."""
     return np.clip(np.floor(model.logit(table) * 64), -500, 499).astype(int)
 
 
@@ -34,6 +35,7 @@ def plain_psi(reference: Sequence[int], observed: Sequence[int]) -> float:
 
 
 def plain_auc(target: np.ndarray, score: np.ndarray) -> float | None:
+    """Return scikit-learn's AUC; None for one class."""
     metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is the second opinion on AUC")
     if len(set(target.tolist())) < 2:
         return None

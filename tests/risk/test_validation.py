@@ -1,5 +1,6 @@
 """A validation's report equals a plain computation on all rows; its requests keep their promises."""
 
+import hashlib
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,10 @@ from risk.job import rounds
 from risk.model import Model
 from risk.modelfile import encode_model, model_digest
 from risk.recipe import Ask, run_plain
-from risk.split import split
+from risk.split import keyed_split, split
 from risk.table import Table, concatenate
 from risk.validation import local_validation
-from tests.risk.pooled_report import check_model, check_report
+from tests.risk.pooled_report import bins_of, check_model, check_report, plain_auc
 from tests.risk.validation_rooms import (
     dated_dictionary,
     dated_tables,
@@ -74,7 +75,7 @@ def test_figures_are_those_of_all_rows(more: dict[str, Any], tables: list[Table]
         for role, model in zip(("champion", "challenger"), models, strict=True):
             shown = report["models"][role]["holdout"]
             assert (shown["rows"], shown["bads"]) == (held_rows.rows, held_rows.bads)
-            assert shown["auc"] == pytest.approx(exact_auc(model, held_rows), abs=2e-3)
+            assert shown["auc"] == pytest.approx(plain_auc(held_rows.target, bins_of(model, held_rows)), abs=1e-9)
 
 
 def replaced(table: Table) -> np.ndarray:
@@ -83,11 +84,6 @@ def replaced(table: Table) -> np.ndarray:
     held = split(table.target, table.member, 0, 0.3).holdout
     early = (table.month[held] >= 0) & (table.month[held] <= 12 * 2005 + 5)
     return np.asarray(held[early])
-
-
-def exact_auc(model: Model, table: Table) -> float:
-    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is the second opinion on AUC")
-    return float(metrics.roc_auc_score(table.target, model.logit(table)))
 
 
 def test_figures_do_not_depend_on_who_holds_the_rows(tables: list[Table], models: list[Model]) -> None:
@@ -246,6 +242,18 @@ def test_it_trains_nothing_and_has_no_noisy_form(tables: list[Table]) -> None:
             broken()
     with pytest.raises(InputError, match="no form with differential privacy"):
         next(rounds(replace(spec, multiplier=1)))
+
+
+def test_the_hold_out_of_a_model_with_noise_is_known_by_the_banks_key_alone(tables: list[Table]) -> None:
+    told = replace(MODELS[0], training={**MODELS[0].training, "privacy": {"epsilon": "1"}})  # type: ignore[type-var]
+    spec = validation_spec([told], tables[:1], DICTIONARY, {})
+    with pytest.raises(RefusalError, match="the bank's own key"):
+        validate(spec, tables[:1])
+    book = Book(tables[0], spec, lambda message: hashlib.sha256(b"key" + message).digest())
+    held = keyed_split(tables[0], 0, 300_000, book.prf or bytes).holdout
+    report = run_plain(rounds(spec), lambda ask: sum_of(ask, [book])).report
+    check_report(report, [told], tables[0].select(held), DICTIONARY)
+    assert report["models"]["champion"]["same_rows"] is None
 
 
 @pytest.mark.slow
