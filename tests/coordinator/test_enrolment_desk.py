@@ -19,6 +19,7 @@ from coordinator.enrolment_desk import Desk, DeskRules, Limits
 from coordinator.keys_file import read_tls
 from coordinator.server_certificate import renew_if_due
 from node.desk_line import DeskLine, clock_complaint, fetch_authority
+from node.join import Places, join
 from privacy.enrolment import Answer, Application, decode_answer
 from privacy.errors import InputError, VerificationError
 from tests.coordinator.applicant import Applicant, Operation
@@ -125,18 +126,22 @@ def test_a_server_that_shows_the_right_authority_and_has_none_of_its_certificate
     on_stage(tmp_path / "one", Limits(), act)
 
 
-@pytest.mark.parametrize(
-    ("ahead", "says"), [(timedelta(days=1), "1 d 0 h behind"), (timedelta(days=-1), "1 d 0 h ahead")]
-)
-def test_a_clock_that_is_a_day_off_is_told(tmp_path: Path, ahead: timedelta, says: str) -> None:
+@pytest.mark.parametrize(("days", "way"), [(1, "behind"), (-1, "ahead of")])
+def test_a_clock_that_is_a_day_off_is_told_before_anything_is_sent(tmp_path: Path, days: int, way: str) -> None:
     async def act(stage: Stage) -> None:
+        code = replace(stage.operation.invite("alpha"), endpoint=stage.endpoint).encode()
+        (tmp_path / "table.csv").touch()
+        places = Places(tmp_path / "table.csv", tmp_path / "table.csv", tmp_path / "state", tmp_path / "node.toml")
+        with pytest.raises(InputError, match=f"this machine's clock is .* {way} the coordinator's") as caught:
+            await asyncio.to_thread(join, code, places, True, print, lambda: datetime.now(UTC))
+        assert caught.value.code == "clock-wrong"
         greeting = (await stage.line()).greeting
-        assert says in clock_complaint(
-            greeting, datetime.now(UTC) - timedelta(seconds=1) * (1 if ahead > timedelta(0) else -1)
-        )
-        assert clock_complaint(greeting, datetime.now(UTC) + ahead) == ""
+        theirs = datetime.fromtimestamp(greeting.time_us / 1e6, UTC)
+        assert f"1 d 0 h {way}" in clock_complaint(greeting, theirs - timedelta(days=days))
+        assert clock_complaint(greeting, theirs + timedelta(minutes=5)) == ""
 
-    on_stage(tmp_path, Limits(), act, ahead)
+    assert on_stage(tmp_path / "operator", Limits(), act, timedelta(days=days)).refused == []
+    assert not (tmp_path / "state").exists()
 
 
 def test_whoever_guesses_is_not_listened_to_for_a_while(tmp_path: Path) -> None:
