@@ -82,6 +82,11 @@ class BallotBox:
             query = select(tables.proposals.c.number, tables.proposals.c.state)
             return {row.number: row.state for row in connection.execute(query)}
 
+    def has_models(self) -> bool:
+        """Say whether any model was released, so that there may have been a promotion."""
+        with self._transaction() as connection:
+            return connection.execute(select(tables.releases.c.sha256).limit(1)).first() is not None
+
     def one(self, number: int) -> Standing:
         """Return one proposal; raises `InputError` if there is none of that number."""
         with self._transaction() as connection:
@@ -112,6 +117,24 @@ class BallotBox:
                 raise InputError("ballot-again", f"{member} has voted on proposal {number} already") from None
             return False
         return True
+
+    def restore(self, proposal: Proposal, ballots: Mapping[str, tuple[str, bytes]]) -> bool:
+        """Write down a promotion that this database does not know, as after a restore; False if it is here.
+
+        ballots: by member, the decision and the signed bytes. Another proposal of that number raises `InputError`.
+        """
+        table, now = tables.proposals, self._now_us()
+        with self._transaction() as connection:
+            kept = connection.execute(select(table.c.sha256).where(table.c.number == proposal.number)).scalar()
+            if kept is not None and kept != proposal.sha256():
+                raise InputError("proposal-forked", f"number {proposal.number} stands for another proposal here")
+            if kept is None:
+                row = {**_row(proposal, proposal.proposed_us), "state": "promoted", "closed": now}
+                connection.execute(insert(table).values(row))
+                for member, (decision, raw) in ballots.items():
+                    vote = {"proposal": proposal.number, "member": member, "decision": decision, "t": now}
+                    connection.execute(insert(tables.ballots).values({**vote, "document": raw.decode("utf-8")}))
+        return kept is None
 
     def close(self, number: int, state: ProposalState) -> bool:
         """Close an open proposal; False if it is not open any more."""

@@ -21,10 +21,10 @@ from privacy.envelope import COORDINATOR, Address, Envelope, sign_envelope
 from privacy.errors import PeerError, PrivacyError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.log.record import Entry
-from privacy.log.signoff import ROLES, Ballot, Proposal, Tally, count_ballots, read_ballot
+from privacy.log.signoff import ROLES, Ballot, Proposal, Tally, count_ballots, decode_proposal, read_ballot
 from privacy.log.signoff_entries import PURPOSE, promoted_entry, signed_entry
 from privacy.messages import Message
-from privacy.signoff_messages import Promoted, Propose, SignOff, Withdrawn
+from privacy.signoff_messages import InForce, Promoted, Propose, SignOff, Withdrawn
 from privacy.wire import Packet, encode_packet
 
 __all__ = ["PromotionDesk", "Promotions", "tally_of"]
@@ -100,6 +100,31 @@ class Promotions:
         self._wake.set()
         return ""
 
+    def take_back(self, envelope: Envelope, _packet: Packet, _size: int) -> str:
+        """Take a promotion that a bank has seen and this database has lost; return "" or the code of its refusal."""
+        message = envelope.message
+        if not isinstance(message, Promoted) or envelope.recipient != COORDINATOR:
+            return "kind-unexpected"
+        try:
+            proposal = decode_proposal(message.proposal)
+            if proposal.coordinator != self._desk.identity.public.hex():
+                raise PeerError("proposal-elsewhere", f"{envelope.sender} sent a proposal of another coordinator")
+            identities = self._identities()
+            if not count_ballots(proposal, message.ballots, identities).carries:
+                raise PeerError("quorum-missing", f"{envelope.sender} sent a promotion without its quorum")
+            ballots = {}
+            for raw in message.ballots:
+                ballot = read_ballot(raw, proposal, identities)
+                ballots[ballot.member] = (ballot.decision, raw)
+            fresh = self._box.restore(proposal, ballots)
+        except PrivacyError as error:
+            say("promotion_refused", member=envelope.sender, code=error.code, reason=error.message)
+            return error.code
+        if fresh:
+            say("promotion_restored", member=envelope.sender, job=proposal.job, state=proposal.role)
+            self._wake.set()
+        return ""
+
     def _keep(self, standing: Standing, ballot: Ballot, raw: bytes) -> bool:
         """Keep a ballot; False if it is here already. One that comes too late raises `RefusalError`."""
         number = standing.proposal.number
@@ -170,6 +195,9 @@ class Promotions:
         """Show what is in force, what is open, and what was closed lately: the member may have been away."""
         standings = await asyncio.to_thread(self._box.all)
         promoted = [each for each in standings if each.state == "promoted"]
+        numbers = {each.proposal.role: each.proposal.number for each in promoted}
+        if await asyncio.to_thread(self._box.has_models):  # else there was nothing that this database could have lost
+            self._send(member, Address("", secrets.randbits(32)), InForce(*(numbers.get(role, 0) for role in ROLES)))
         for role in ROLES:
             for standing in [each for each in promoted if each.proposal.role == role][-1:]:
                 self._show(standing, member)
@@ -192,7 +220,9 @@ class Promotions:
         else:
             message = Withdrawn(bytes.fromhex(proposal.sha256()), standing.state)
         # What is shown again is another message: a random epoch tells it from the one before, in both logs.
-        at = Address(proposal.job, secrets.randbits(32), proposal.number)
+        self._send(member, Address(proposal.job, secrets.randbits(32), proposal.number), message, attachments)
+
+    def _send(self, member: str, at: Address, message: Message, attachments: tuple[bytes, ...] = ()) -> None:
         envelope = sign_envelope(self._desk.identity, COORDINATOR, member, at, message)
         raw = encode_packet(Packet(envelope.raw, attachments))
         self._defer(self._sent(envelope, len(raw), member))

@@ -109,6 +109,7 @@ class _Service:
         self._relay = self._make_relay(keys, log, heads)
         self._promotions = self._make_promotions(keys, log)
         self._counter.serve_kind("sign-off", PURPOSE, self._promotions.take)
+        self._counter.serve_kind("promoted", PURPOSE, self._promotions.take_back)
         self._admission = Admission(AdmissionDesk(config, keys, store, self._hub, lambda: self._members, refusals.note))
         self._hub.why_refused = self._admission.registrar.refusal
         self._admission.serve(self._counter)

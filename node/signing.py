@@ -25,13 +25,14 @@ from privacy.keys import IdentityKey
 from privacy.log.record import Entry
 from privacy.log.signoff import Ballot, Proposal, decode_proposal, read_ballot, sign_ballot
 from privacy.log.signoff_entries import PURPOSE, promoted_entry, signed_entry
+from privacy.messages import Message
 from privacy.outgoing import Outgoing
-from privacy.signoff_messages import Promoted, Propose, SignOff, Withdrawn
+from privacy.signoff_messages import InForce, Promoted, Propose, SignOff, Withdrawn
 from privacy.wire import Packet, decode_packet, decode_signed, encode_packet
 
 __all__ = ["Exit", "Signing"]
 
-KINDS = ("propose", "promoted", "withdrawn")
+KINDS = ("propose", "promoted", "in-force", "withdrawn")
 POLL_S = 0.5
 # Where our own encoding writes a message's kind; another spelling is left to the session, which refuses it.
 _HEAD_BYTES = 32
@@ -97,22 +98,23 @@ class Signing:
             say("sign_off_refused", code=error.code, reason=error.message)
             return
         code = ""
+        answers: Sequence[tuple[Proposal, Message]] = ()
         try:
-            answer = await asyncio.to_thread(self._consider, envelope, packet)
+            answers = await asyncio.to_thread(self._consider, envelope, packet)
         except (MisuseError, InputError):
             raise
         except PrivacyError as error:
-            code, answer = error.code, None
+            code = error.code
             say("sign_off_refused", code=error.code, reason=error.message)
             if not isinstance(error, RefusalError):
                 self._alarm(envelope.address.job, error)
         body = arrival_body(envelope, len(raw), code)
         self._log.defer([Entry("ingress.received", body, PURPOSE, envelope.address.job)])
-        if answer is not None:
-            await self._send(*answer)
+        for proposal, answer in answers:
+            await self._send(proposal, answer)
 
-    def _consider(self, envelope: Envelope, packet: Packet) -> tuple[Proposal, bytes] | None:
-        """Take one message; return a proposal with our ballot if the coordinator lacks it."""
+    def _consider(self, envelope: Envelope, packet: Packet) -> Sequence[tuple[Proposal, Message]]:
+        """Take one message; return what the coordinator lacks, such as our ballot, each with its proposal."""
         if envelope.recipient != self._signer.member:
             raise PeerError("envelope-recipient", f"a {envelope.kind} for {envelope.recipient} came to us")
         message = envelope.message
@@ -122,14 +124,22 @@ class Signing:
             if self._store.keep_proposal(proposal):
                 say("model_proposed", job=proposal.job, recipe=proposal.recipe, state=proposal.role)
             ballot = self._store.ballot(proposal.sha256())
-            return (proposal, ballot) if ballot is not None and not message.held else None
+            return [(proposal, SignOff(ballot))] if ballot is not None and not message.held else []
         if isinstance(message, Promoted):
             self._promoted(self._proposal(envelope, message.proposal), message.ballots, packet.attachments)
         elif isinstance(message, Withdrawn):
             name = message.proposal_sha256.hex()
             if any(proposal.sha256() == name for proposal in self._store.proposals()):
                 self._store.close(name, message.code or "closed")
-        return None
+        elif isinstance(message, InForce):
+            shown = {"champion": message.champion, "challenger": message.challenger}
+            newest = {each.proposal.role: each for each in self._store.promotions()}
+            return [
+                (each.proposal, Promoted(each.proposal.encode(), each.ballots))
+                for role, each in newest.items()
+                if each.proposal.number > shown[role]
+            ]
+        return []
 
     def _proposal(self, envelope: Envelope, raw: bytes) -> Proposal:
         proposal = decode_proposal(raw)
@@ -169,7 +179,7 @@ class Signing:
                 ballot = read_ballot(raw, proposal, self._signer.members)
                 if request.proposal not in await asyncio.to_thread(self._logged):
                     self._log.defer([signed_entry(proposal, ballot, raw)])
-                await self._send(proposal, raw)
+                await self._send(proposal, SignOff(raw))
                 say("model_signed", job=proposal.job, recipe=proposal.recipe, code=ballot.decision)
             await asyncio.to_thread(self._store.drop_request, name)
 
@@ -191,10 +201,10 @@ class Signing:
         self._store.keep_ballot(request.proposal, raw)
         return proposal, raw
 
-    async def _send(self, proposal: Proposal, ballot: bytes) -> None:
+    async def _send(self, proposal: Proposal, message: Message) -> None:
         # What is sent again is another message: a random epoch tells it from the one before, in both logs.
         at = Address(proposal.job, secrets.randbits(32), proposal.number)
-        envelope = sign_envelope(self._identity, self._signer.member, COORDINATOR, at, SignOff(ballot))
+        envelope = sign_envelope(self._identity, self._signer.member, COORDINATOR, at, message)
         await self._gate.send(
             Outgoing(
                 kind=f"secagg.{envelope.kind}",

@@ -13,7 +13,7 @@ from privacy.log.signoff import BALLOT_LIMIT_BYTES, PROPOSAL_LIMIT_BYTES
 from privacy.messages import Message
 from privacy.roster import MAX_MEMBERS
 
-__all__ = ["Promoted", "Propose", "SignOff", "Withdrawn"]
+__all__ = ["InForce", "Promoted", "Propose", "SignOff", "Withdrawn"]
 
 _MAX_CODE = 64
 
@@ -48,6 +48,14 @@ class Promoted(Message):
 
     def __post_init__(self) -> None:
         _sizes(self.proposal, *self.ballots)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce(Message):
+    """Name the promotions that the coordinator knows to be in force by their numbers, 0 for none."""
+
+    champion: int
+    challenger: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ _KINDS: dict[str, tuple[type[messages.Message], type[Proto]]] = {
     "propose": (signoff_messages.Propose, pb.Propose),
     "sign-off": (signoff_messages.SignOff, pb.SignOff),
     "promoted": (signoff_messages.Promoted, pb.Promoted),
+    "in-force": (signoff_messages.InForce, pb.InForce),
     "withdrawn": (signoff_messages.Withdrawn, pb.Withdrawn),
     "members": (member_messages.Members, membership_pb2.Members),
     "introduce": (member_messages.Introduce, membership_pb2.Introduce),

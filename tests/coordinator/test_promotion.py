@@ -14,11 +14,11 @@ from coordinator.ballot_box import BallotBox
 from coordinator.log_store import LogStore
 from coordinator.promotion import PromotionDesk, Promotions
 from coordinator.registry import Registry
-from coordinator.store import Member, Store
+from coordinator.store import Member, ModelRecord, Store
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope
 from privacy.log.signoff import Proposal
 from privacy.messages import Halt, Message
-from privacy.signoff_messages import Promoted, Propose, SignOff, Withdrawn
+from privacy.signoff_messages import InForce, Promoted, Propose, SignOff, Withdrawn
 from privacy.wire import Packet, decode_packet
 from tests.coordinator.test_log_store import opened
 from tests.node.signoff_bank import MODEL, NAMES, ballot_of, proposal_of
@@ -242,3 +242,43 @@ def test_a_model_file_that_no_packet_holds_stays_here(office: Office) -> None:
     for name in NAMES[:5]:
         office.vote(name, proposal)
     assert [attached for name, _, attached in office.sent if name == "late"][-1] == ()
+
+
+def take_back(office: Office, proposal: Proposal, ballots: list[bytes], by: str = NAMES[0]) -> str:
+    message = sign_as(
+        by, COORDINATOR, Address(proposal.job, 5, proposal.number), Promoted(proposal.encode(), tuple(ballots))
+    )
+    code = office.desk.take_back(office._open(message), Packet(b""), len(message))
+    office.settle()
+    return code
+
+
+def test_a_database_that_was_put_back_learns_of_a_promotion_from_a_bank(office: Office) -> None:
+    office.store.add_model(ModelRecord("aa" * 32, office.job, "models/x.json"))
+    office.store.release_model("aa" * 32, office.job)
+    office.desk.join(NAMES[0])
+    office.settle()
+    assert [message for _, message, _ in office.sent] == [InForce(0, 0)]
+
+    lost = proposal_of(number=7, job=office.job)
+    ballots = [ballot_of(name, lost) for name in NAMES[1:6]]
+    assert take_back(office, lost, ballots) == "" == take_back(office, lost, ballots)
+    newest = office.box.in_force("champion")
+    assert newest is not None and newest.proposal == lost and list(newest.ballots) == NAMES[1:6]
+    assert sorted(office.told(Promoted)) == sorted(office.here)
+    assert office.propose(model="aa" * 32).number == 8  # a number that banks know is not given again
+
+
+def test_a_bank_cannot_give_back_what_no_quorum_signed(office: Office) -> None:
+    lost = proposal_of(number=7, job=office.job)
+    ballots = [ballot_of(name, lost) for name in NAMES[:5]]
+    assert take_back(office, lost, ballots[:4]) == "quorum-missing"
+    assert take_back(office, lost, [*ballots[:4], ballot_of(NAMES[4], lost, by=NAMES[0])]) == "ballot-forged"
+    assert take_back(office, proposal_of(number=7, coordinator="00" * 32), []) == "proposal-elsewhere"
+    unknown = proposal_of(number=7, job="job-unknown")
+    assert take_back(office, unknown, [ballot_of(name, unknown) for name in NAMES[:5]]) == "store-integrity"
+    assert office.box.all() == []
+    office.propose()
+    other = proposal_of(number=1, job=office.job)
+    assert take_back(office, other, [ballot_of(name, other) for name in NAMES[:5]]) == "proposal-forked"
+    assert office.box.states() == {1: "open"}

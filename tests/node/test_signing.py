@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from node import model_store
-from privacy.envelope import COORDINATOR, Address, sign_envelope
-from privacy.signoff_messages import Promoted, Propose, Withdrawn
-from privacy.wire import Packet, encode_packet
+from privacy.envelope import COORDINATOR, Address, open_envelope, sign_envelope
+from privacy.signoff_messages import InForce, Promoted, Propose, Withdrawn
+from privacy.wire import Packet, decode_packet, encode_packet
 from tests.node.signoff_bank import MODEL, NAMES, SignoffBank, ballot_of, proposal_of
 from tests.privacy.table import identity_of, sign_as
 
@@ -242,6 +242,16 @@ def test_the_bank_s_own_rule_may_ask_for_more(tmp_path: Path) -> None:
     assert bank.promote(PROPOSAL, [ballot_of(name, PROPOSAL) for name in NAMES]) == "quorum-too-small"
     every = proposal_of(quorum=7)
     assert bank.promote(every, [ballot_of(name, every) for name in NAMES]) == ""
+
+
+def test_a_coordinator_that_lost_a_promotion_is_given_it_back(bank: SignoffBank) -> None:
+    assert bank.hear(InForce(0, 0), "") == "" and bank.sent == []
+    bank.promote(PROPOSAL, QUORUM)
+    for shown, expected in ((InForce(3, 0), 0), (InForce(9, 9), 0), (InForce(2, 9), 1), (InForce(0, 0), 1)):
+        bank.sent.clear()
+        assert bank.hear(shown, "") == "" and len(bank.sent) == expected
+    envelope = open_envelope(decode_packet(bank.sent[0].message).signed, lambda name: identity_of(name).public)
+    assert envelope.message == Promoted(PROPOSAL.encode(), tuple(QUORUM))
 
 
 def test_a_withdrawn_proposal_is_closed_and_an_unknown_one_leaves_nothing(bank: SignoffBank) -> None:

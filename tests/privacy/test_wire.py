@@ -13,7 +13,7 @@ from privacy import messages as say
 from privacy import wire
 from privacy.errors import MisuseError, PeerError
 from privacy.member_messages import Introduce, Members, Renew, Renewed
-from privacy.signoff_messages import Promoted, Propose, SignOff, Withdrawn
+from privacy.signoff_messages import InForce, Promoted, Propose, SignOff, Withdrawn
 from tests.privacy.table import refused
 
 D = bytes(range(32))
@@ -30,7 +30,7 @@ MESSAGES: list[say.Message] = [
     say.SumSignature(D, D), say.AddCheckpoint(b"old 0"), say.Cosigned(409, b"7", b"note"), Members(b"[]"),
     Introduce(b"{}"), Renew(b"request"), Renewed(b"certificate", ""),
     Propose(b"{}", False), Propose(b"{}", True), SignOff(b"{}"), Promoted(b"{}", (b"{}", b"[]")),
-    Withdrawn(D, "rejected"),
+    Withdrawn(D, "rejected"), InForce(0, 2**40),
 ]  # fmt: skip
 SIGNED = wire.SignedFields("agree", "job-1", 1, 2, "a", "coordinator", D, D, D, b"payload", bytes(64))
 

@@ -302,6 +302,14 @@ class Promoted(_message.Message):
     ballots: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, proposal: _Optional[bytes] = ..., ballots: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
+class InForce(_message.Message):
+    __slots__ = ("champion", "challenger")
+    CHAMPION_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGER_FIELD_NUMBER: _ClassVar[int]
+    champion: int
+    challenger: int
+    def __init__(self, champion: _Optional[int] = ..., challenger: _Optional[int] = ...) -> None: ...
+
 class Withdrawn(_message.Message):
     __slots__ = ("proposal_sha256", "code")
     PROPOSAL_SHA256_FIELD_NUMBER: _ClassVar[int]
