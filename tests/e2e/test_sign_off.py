@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import shutil
 import signal
+import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,7 +66,7 @@ def trained(room: ConsortiumRoom, seed: int) -> str:
 
 def listed(room: ConsortiumRoom) -> dict[str, Any]:
     """Return what the coordinator's database says, as `models --json` does."""
-    store = Store(f"sqlite:///{room.run.coordinator / 'coordinator.db'}")
+    store = Store(f"sqlite:///{database(room)}")
     try:
         return models_document(shelf_of(room.run.coordinator, store))
     finally:
@@ -129,6 +132,10 @@ def test_a_quorum_promotes_a_crash_loses_nothing_and_a_rollback_goes_the_same_wa
     sign(room, second, room.names[1:])
     await_model(room, second)
 
+    older = room.folder / "older.db"
+    with closing(sqlite3.connect(database(room))) as source, closing(sqlite3.connect(older)) as copy:
+        source.backup(copy)
+
     # Back to the first one: the same way, under a new number, and said to be what it is.
     back = proposed(room, first)
     assert back == number + 1
@@ -139,6 +146,17 @@ def test_a_quorum_promotes_a_crash_loses_nothing_and_a_rollback_goes_the_same_wa
     shown = operate(room, "models", "--json")
     entry = next(each for each in json.loads(shown.out)["models"] if each["sha256"] == second)
     assert (entry["aliases"], entry["was"], entry["lineage"]["parent"]) == ([], ["champion"], first)
+
+    # The coordinator's database is put back from a copy that knows nothing of it: the banks give it back.
+    room.send("coordinator", signal.SIGKILL)
+    room.processes["coordinator"].wait()
+    for path in room.run.coordinator.glob("coordinator.db*"):
+        path.unlink()
+    shutil.copy(older, database(room))
+    assert listed(room)["champion"] == second
+    room.start_coordinator()
+    room.wait(lambda: listed(room)["champion"] == first, "the banks to give the promotion back")
+    assert votes(room, back) == ["bank-0", "bank-2", "bank-3"]
 
 
 def test_what_a_third_rejects_is_closed_and_a_sleeping_bank_signs_when_it_wakes(
@@ -195,6 +213,10 @@ def test_the_logs_of_both_sides_hold_and_agree(room: ConsortiumRoom, models: tup
     card = room.folder / "card.md"
     assert at_bank(room, "bank-0", "card", models[1][:8], "--out", str(card), "--language", "zh").code == 0
     assert all(text in card.read_text() for text in ("挑战者模型", "本行结果", validation.partition("-")[2][:4]))
+
+
+def database(room: ConsortiumRoom) -> Path:
+    return room.run.coordinator / "coordinator.db"
 
 
 def votes(room: ConsortiumRoom, number: int) -> list[str]:
