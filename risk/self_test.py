@@ -26,17 +26,18 @@ def drawn_rows(fields: Sequence[Field]) -> list[tuple[Value, ...]]:
     """Return rows over these fields: values within bounds, near zero and far, special ones, and missing ones."""
     rng = np.random.default_rng(_SEED)
     columns: list[list[Value]] = []
-    for field in fields:
+    for number, field in enumerate(fields):
         if field.kind == "category":
-            choices: list[Value] = [*range(len(field.levels)), None]
+            choices: list[Value] = [*range(len(field.levels))]
         elif field.kind == "flag":
-            choices = [0.0, 1.0, None]
+            choices = [0.0, 1.0]
         else:
             low, high = field.bounds or (0.0, 1.0)
             span = high - low
             near = [low + span * 10.0**-power for power in range(9)]
-            choices = [low, high, *near, *(low + span * part / 16 for part in range(16)), *field.special, None]
-        columns.append([choices[place] for place in rng.integers(0, len(choices), ROWS)])
+            choices = [low, high, *near, *(low + span * part / 16 for part in range(16)), *field.special]
+        drawn = [choices[place] for place in rng.integers(0, len(choices), ROWS)]
+        columns.append([None if (row + number) % 8 == 0 else value for row, value in enumerate(drawn)])
     return list(zip(*columns, strict=True))
 
 

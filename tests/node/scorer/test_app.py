@@ -301,6 +301,7 @@ def test_a_broken_challenger_stops_nothing(tmp_path: Path) -> None:
         api.office.engine.reload()
         assert "unavailable" not in await api.decide(body(1))
         assert (await api.call("GET", "/v1/model")).json()["challenger"] is None
+        assert (await api.call("GET", "/healthz")).status_code == 200
 
     with_api(tmp_path, test, challenger="trees")
 
