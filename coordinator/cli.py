@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from coordinator.backup_commands import add_backup_commands
 from coordinator.cli_models import add_model_commands
 from coordinator.enrolment_commands import add_enrolment_commands
 from coordinator.job_commands import add_job_commands, moment_after
@@ -193,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add_enrolment_commands(kinds)
     add_retraining(kinds)
     add_job_commands(kinds)
+    add_backup_commands(kinds)
     _add_log(kinds)
     console = kinds.add_parser("console", help="serve the operator's console to browsers")
     console.add_argument("--listen", metavar="HOST:PORT", help="instead of what [console] listen says")

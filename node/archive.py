@@ -123,6 +123,14 @@ class Archive:
             )
         return True
 
+    def is_done(self, job: str) -> bool:
+        """Say whether this bank has the result of a job that ended well."""
+        path = self._jobs / job / "result.json"
+        try:
+            return bool(json.loads(path.read_text("utf-8"))["state"] == "done")
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def keep_upload(self, outgoing: Outgoing, noise_key: bytes = b"") -> None:
         """Keep the signed header of an upload that is about to leave, and the key of the noise in it."""
         line = {"msg_id": outgoing.msg_id} | ({"noise_key": noise_key.hex()} if noise_key else {})

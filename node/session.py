@@ -236,12 +236,16 @@ class Session:
             if self._seat.member.manifest.job != manifest.job:
                 say("job_dropped", job=self._seat.member.manifest.job, reason="the coordinator went on to another job")
                 await self._leave(self._seat, "failed")
+        if self._seat is None and self._bank.archive.is_done(manifest.job):
+            self._over.add(manifest.job)  # an earlier process took the end, and the coordinator does not know it
+            return
         offered = self._offers.pop(manifest.job, None)
         try:
             self._check_charter(manifest, offered)
             seat = await asyncio.to_thread(self._take_seat, manifest)
         except (PeerError, RefusalError, RiskError) as error:
-            # Told at once: nobody waits for a set-up that will not come.
+            # Told at once: nobody waits for a set-up that will not come. What else comes for the job is no news.
+            self._over.add(manifest.job)
             self._bank.decided(manifest, error.message)
             await self._reply(manifest, msg.Halt(_told(error)))
             raise

@@ -117,7 +117,7 @@ def test_a_suspended_member_is_cut_off_at_once_and_a_job_runs_without_it(five: C
     assert commands.set_status(five.settings, "bank-4", "suspended") == 0
 
     def refused() -> bool:
-        return any("has revoked it" in line["reason"] for line in said("disconnected"))
+        return any("has suspended this bank" in line["reason"] for line in said("disconnected"))
 
     five.wait(refused, "bank-4 to be cut off", needs="bank-4")
     job = five.submit()

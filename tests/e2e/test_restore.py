@@ -1,0 +1,142 @@
+"""A consortium whose coordinator is killed in the middle of a job and built up elsewhere from a backup goes on."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.backup import back_up, restore
+from coordinator.store import Store
+from tests.e2e.consortium_room import ConsortiumRoom
+from tests.postgres_server import PostgresServer, Unavailable
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    pytest.importorskip("psycopg", reason="the extra [postgres] is not installed")
+    try:
+        server = PostgresServer()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def urls(request: pytest.FixtureRequest) -> list[tuple[str | None, str | None]]:
+    """Return where database and log lie at first, and where after each of two restores; None for a file."""
+    if request.param == "sqlite":
+        return [(None, None)] * 3
+    server: PostgresServer = request.getfixturevalue("server")
+    return [(server.url(server.database()), server.url(server.database())) for _ in range(3)]
+
+
+class Room(ConsortiumRoom):
+    """A room whose coordinator moves from folder to folder."""
+
+    def use(self, storage: str | None, log: str | None) -> None:
+        """Move what was founded in files to a server."""
+        if storage:
+            back_up(self.settings, self.folder / "founded.backup")
+            restore(self.folder / "founded.backup", self.folder / "first", storage, log)
+            self.settings = self.folder / "first" / "coordinator.toml"
+
+    @property
+    def store_url(self) -> str:
+        from coordinator.config import load
+
+        return load(self.settings).storage.url
+
+    def state_of(self, job: str) -> tuple[str, int]:
+        """Return a job's state, and how many of its sums are kept or were opened."""
+        store = Store(self.store_url)
+        try:
+            return store.job(job).state, len([each for each in store.rounds(job) if each.ended])
+        finally:
+            store.close()
+
+    def submit_here(self) -> str:
+        command = [sys.executable, "-m", "coordinator.cli"]
+        code = "import sys; from coordinator.cli import main; sys.exit(main())"
+        words = ["submit", str(self.folder / "job.toml"), "--config", str(self.settings)]
+        done = subprocess.run([command[0], "-c", code, *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def ended(self, job: str) -> Any:
+        import json
+
+        from coordinator.config import load
+
+        path = load(self.settings).state.dir / "jobs" / job / "outcome.json"
+        self.wait(lambda: self.state_of(job)[0] in ("done", "failed"), f"{job} to end", needs="coordinator")
+        return json.loads(path.read_text("utf-8"))
+
+
+def test_a_killed_coordinator_goes_on_from_its_backup(
+    tmp_path: Path, urls: list[tuple[str | None, str | None]]
+) -> None:
+    with Room(tmp_path, 4, {"rejoin_s": 60}) as room:
+        room.use(*urls[0])
+        room.start()
+        first = room.submit_here()
+        model = room.ended(first)["model_sha256"]
+        room.stop(["bank-2"])
+        room.start_node("bank-2", "--at", "upload:6:hold")
+        room.await_line("bank-2", "connected")
+        job = room.submit_here()
+        room.reached("bank-2")
+        assert room.state_of(job) == ("running", 5)
+
+        back_up(room.settings, tmp_path / "early.backup")  # while it runs
+        early = restore(tmp_path / "early.backup", tmp_path / "early", *urls[1])
+        assert (tmp_path / "early.backup").stat().st_mode & 0o777 == 0o600
+        store = Store(load_url(tmp_path / "early"))
+        assert [each.state for each in store.jobs()] == ["done", "running"]
+        assert [each.sha256 for each in store.models(first)] == [model]
+        assert len(store.members()) == 4
+        store.close()
+        assert early["outside"] == []
+
+        room.send("coordinator", signal.SIGKILL)
+        room.processes["coordinator"].wait()
+        back_up(room.settings, tmp_path / "late.backup")
+        room.stop(["bank-2"])
+        room.start_node("bank-2")
+        restore(tmp_path / "late.backup", tmp_path / "late", *urls[2])
+        room.settings = tmp_path / "late" / "coordinator.toml"
+        room.start_coordinator()
+
+        outcome = room.ended(job)
+        assert outcome["state"] == "done", outcome
+        assert outcome["model_sha256"] == model
+        assert outcome["members"] == room.names
+        assert room.results(job, room.names) == dict.fromkeys(room.names, "done")
+        room.wait(lambda: all_released(room, [first, job]), "models to be released")
+
+        # The banks have cosigned more than the early copy holds: it may not come back.
+        room.stop(["coordinator"])
+        room.settings = tmp_path / "early" / "coordinator.toml"
+        room._edit(room.settings, r'grpc = ".*"', f'grpc = "{room.address}"')
+        room._start("coordinator", room.settings)
+        assert room.processes["coordinator"].wait(60) == 4
+        assert "an older copy" in room._output("coordinator").read_text("utf-8")
+
+
+def load_url(folder: Path) -> str:
+    from coordinator.config import load
+
+    return load(folder / "coordinator.toml").storage.url
+
+
+def all_released(room: Room, jobs: list[str]) -> bool:
+    store = Store(room.store_url)
+    try:
+        return all(model.released for job in jobs for model in store.models(job))
+    finally:
+        store.close()
