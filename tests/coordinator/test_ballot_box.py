@@ -12,16 +12,31 @@ from coordinator.store import Store
 from privacy.errors import InputError, MisuseError
 from privacy.log.signoff import Proposal
 from tests.node.signoff_bank import proposal_of
+from tests.postgres_server import PostgresServer, Unavailable
 from tests.privacy.table import refused
 
 
-@pytest.fixture
-def box(tmp_path: Path) -> Iterator[BallotBox]:
-    store = Store(f"sqlite:///{tmp_path}/c.db")
-    job = store.add_job("scorecard", {})
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    pytest.importorskip("psycopg", reason="the extra [postgres] is not installed")
+    try:
+        server = PostgresServer()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BallotBox]:
+    url = f"sqlite:///{tmp_path}/c.db"
+    if request.param == "postgresql":
+        started: PostgresServer = request.getfixturevalue("server")
+        url = started.url(started.database())
+    store = Store(url)
     clock = iter(range(1, 10**6))
     box = BallotBox(store.engine, now_us=lambda: next(clock))
-    box.job = job  # type: ignore[attr-defined]
+    box.job = store.add_job("scorecard", {})  # type: ignore[attr-defined]
     yield box
     store.close()
 
@@ -100,3 +115,16 @@ def test_everything_is_there_after_a_restart(box: BallotBox) -> None:
     again = BallotBox(box._engine)
     assert again.open()[0].proposal == proposal and dict(again.open()[0].ballots) == {"a": b"one"}
     assert replace(again.one(1)).closed is None
+
+
+def test_a_lost_promotion_is_put_back_once_and_moves_the_numbers_on(box: BallotBox) -> None:
+    lost = proposal_of(number=7, job=box.job)  # type: ignore[attr-defined]
+    ballots = {"a": ("approve", b"one"), "b": ("reject", b"two")}
+    assert box.restore(lost, ballots) and not box.restore(lost, ballots)
+    assert box.one(7).state == "promoted" and dict(box.one(7).ballots) == {"a": b"one", "b": b"two"}
+    assert propose(box, model="aa" * 32).number == 8
+    with refused("proposal-forked", InputError):
+        box.restore(replace(lost, role="challenger"), ballots)
+    with refused("store-integrity", MisuseError):
+        box.restore(replace(lost, number=9, job="job-unknown"), ballots)
+    assert box.states() == {7: "promoted", 8: "open"} and not box.has_models()
