@@ -5,6 +5,7 @@ It parses and prints; it computes nothing. What is heavy is imported when a comm
     creditmesh-node index build --config node.toml --connectors connectors.toml   [--out DIR] [--json]
     creditmesh-node index check --config node.toml --connectors connectors.toml   [--json]
     creditmesh-node index show APPLICANT --config node.toml --connectors connectors.toml   [--on DATE] [--given N=V ...]
+                               [--application ID]
 """
 
 import argparse
@@ -32,6 +33,7 @@ def add_index(commands: Any) -> None:
     show.add_argument("applicant", metavar="APPLICANT", help="as it stands in the sources' key columns")
     show.add_argument("--on", metavar="DATE", help="decide as of the beginning of this day, YYYY-MM-DD; default: now")
     show.add_argument("--given", action="append", default=[], metavar="NAME=VALUE", help="what the application says")
+    show.add_argument("--application", metavar="ID", help="print the body of POST /v1/decisions for this application")
     show.set_defaults(run=_show)
     for command in (build, check, show):
         command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
@@ -76,7 +78,11 @@ def _show(options: argparse.Namespace) -> int:
     connectors, dictionary = Plan(options.connectors, settings.source.schema_file).load()
     decided = _now() if options.on is None else _day(options.on)
     record = read_applicant(connectors, dictionary, options.applicant, decided, _given(options.given))
-    print(json.dumps(record.document(), indent=1, ensure_ascii=False))
+    if options.application is None:
+        document = record.document()
+    else:
+        document = record.request(options.application, dictionary, connectors)
+    print(json.dumps(document, indent=1, ensure_ascii=False))
     return 0
 
 

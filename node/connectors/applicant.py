@@ -19,7 +19,10 @@ from node.connectors.settings import Connectors, Coverage, Source
 from privacy.errors import InputError
 from risk.dictionary import Dictionary
 
-__all__ = ["ApplicantRecord", "SourceUsed", "read_applicant"]
+__all__ = ["LONGEST_CONSENT", "ApplicantRecord", "SourceUsed", "read_applicant"]
+
+LONGEST_CONSENT = 128
+_NO_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,36 @@ class ApplicantRecord:
     fields: Mapping[str, float | str | None]
     sources: tuple[SourceUsed, ...]
 
+    def request(self, application: str, dictionary: Dictionary, connectors: Connectors) -> dict[str, Any]:
+        """Return the body of `POST /v1/decisions`: the fields, and the sources as the dictionary names them.
+
+        The API takes one day a source system. Where several tables fill one, that is the day behind the field whose
+        age is limited most; each field's own age has been checked against its own table here. The consents are all of
+        theirs. Raises `InputError` where those are longer than the API takes.
+        """
+        used = {each.source: each for each in self.sources}
+        systems: dict[str, list[tuple[int, str, str]]] = {}
+        for name, mapped in connectors.field.items():
+            declared = dictionary.field(name)
+            if declared.source_system is None or self.fields[name] is None:
+                continue
+            for part in mapped.parts:
+                limit = declared.max_age_days or _NO_LIMIT
+                systems.setdefault(declared.source_system, []).append(
+                    (limit, used[part.source].as_of or "", part.source)
+                )
+        notes = []
+        for system, parts in systems.items():
+            consents = " ".join(sorted({used[source].consent_ref or "" for _, _, source in parts} - {""}))
+            if len(consents) > LONGEST_CONSENT:
+                message = f"source {system}: consents longer than {LONGEST_CONSENT} characters; shorten the references"
+                raise InputError("applicant-consent", message)
+            notes.append({"source": system, "as_of": min(parts)[1], "consent_id": consents or None})
+        fields = {name: value for name, value in self.fields.items() if value is not None}
+        return {"application_id": application, "fields": fields, "sources": notes}
+
     def document(self) -> dict[str, Any]:
-        """Return the record as JSON values, as the decision API takes it."""
+        """Return the whole record as JSON values."""
         return {
             "applicant": self.applicant,
             "decided": self.decided.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),

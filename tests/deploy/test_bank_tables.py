@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,14 @@ from node.cli import main
 from node.connectors.applicant import read_applicant
 from node.connectors.build import Plan, build_index
 from node.dataset import read_dictionary
+from node.scorer.bodies import DECISION, application_of
 from node.source import read_table
+from risk.applicant import RecordReader
 from risk.bank import own_models
 from risk.book import Book
 from risk.catalogue import recipe
+from risk.evidence import EvidenceReader
+from risk.lending_policy import EvidenceRules
 from risk.ranking import auc
 from risk.spec import JobSpec
 
@@ -85,7 +89,7 @@ def test_one_applicant_online_is_its_row_of_the_table(bank: Path) -> None:
     connectors, dictionary = Plan(bank / "connectors.toml", bank / "schema.toml").load()
     table = pl.read_parquet(bank / "built" / "table.parquet")
     asked = pl.read_csv(bank / "tables" / "applications.csv")
-    for place in range(0, ROWS, 90):
+    for place in range(0, ROWS, 180):
         application = asked.row(place, named=True)
         decided = datetime.fromisoformat(application["decided_on"]).replace(tzinfo=UTC)
         given = {"trade": application["trade"] or "", "application_id": application["application_id"]}
@@ -132,3 +136,27 @@ def test_a_scorecard_of_its_own_is_trained_from_the_bare_tables(bank: Path) -> N
     held = book.table.select(book.rows("holdout"))
     figure = auc(held.target, model.logit(held))
     assert figure is not None and figure > 0.6
+
+
+def test_the_decision_api_takes_an_applicants_record_as_it_is_shown(
+    bank: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = pl.read_csv(bank / "tables" / "applications.csv").row(3, named=True)
+    files = ["--config", str(bank / "node.toml"), "--connectors", str(bank / "connectors.toml")]
+    given = ["--given", f"trade={asked['trade']}", "--given", f"application_id={asked['application_id']}"]
+
+    code = main(
+        ["index", "show", asked["firm_id"], "--on", asked["decided_on"], "--application", "A-1", *given, *files]
+    )
+
+    assert code == 0
+    raw = capsys.readouterr().out
+    application = application_of(DECISION.validate_json(raw))
+    dictionary = read_dictionary(bank / "schema.toml")
+    reader = EvidenceReader(dictionary.model_fields, EvidenceRules(1.0, True, False, ()))
+    notes = {note.source: note for note in application.sources}
+    unusable = reader.unusable(notes, date.fromisoformat(asked["decided_on"]))
+    assert len(application.record) > 20 and not set(unusable) & set(application.record)
+    assert notes["bureau"].consent == f"bureau-{asked['firm_id']}" and reader.unknown(notes) == ["loan_application"]
+    reading = RecordReader(dictionary).read(application.record, unusable)
+    assert [why for why in reading.faults if why[1] != "no-as-of"] == []
