@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.ballot_box import BallotBox
 from coordinator.log_store import LogStore
 from coordinator.relay import Quorum
 from coordinator.release import Releases
 from coordinator.store import ModelRecord, Store
 from privacy.errors import InputError
 from tests.coordinator.test_log_store import opened
+from tests.node.signoff_bank import proposal_of
 
 METRICS = {"auc": 0.8123456789, "psi": 1e-9, "bads": 621, "roc": [[0.0, 1.0]], "gini": float("nan")}
 
@@ -96,3 +98,15 @@ def test_without_its_outcome_nothing_is_released(desk: Desk) -> None:
     with pytest.raises(InputError) as caught:
         desk.releases.release_pending(Quorum(5, ("a",)))
     assert caught.value.code == "outcome-unreadable" and desk.events() == []
+
+
+def test_a_release_names_the_champion_that_it_would_follow(desk: Desk) -> None:
+    champion = "cd" * 32
+    first = desk.finish(champion)
+    desk.releases.release_pending(Quorum(5, ("a", "b", "c")))
+    box = BallotBox(desk.store.engine)
+    box.propose(lambda number, now: proposal_of(number=number, proposed_us=now, job=first, model=champion))
+    box.close(1, "promoted")
+    desk.finish("ef" * 32)
+    desk.releases.release_pending(Quorum(6, ("a", "b", "c")))
+    assert [event.get("parent") for event in desk.events()] == [None, champion]

@@ -192,6 +192,10 @@ def test_the_logs_of_both_sides_hold_and_agree(room: ConsortiumRoom, models: tup
         seen = run_command(command(AUDIT, "verify", folder, "--members", pins, "--no-state", "--json"))
         assert seen.code in (0, 3), seen.out  # the last records may still wait for cosignatures
 
+    page = room.folder / "report.html"
+    run_command(command(AUDIT, "report", folders[0], room.run.coordinator, "--members", pins, "--out", page))
+    assert "Models that a quorum of banks signed off" in page.read_text()
+
     # What a validation found is part of what was signed, and every bank compared it with its own.
     statement = json.loads((folders[1] / "promoted.json").read_text())["statements"]["challenger"]
     proposal = json.loads(statement["proposal"])
