@@ -55,6 +55,9 @@ class _Line:
         """Stay up."""
         await asyncio.Event().wait()
 
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Stay as it is."""
+
     async def send(self, message: bytes) -> None:
         """Carry one message."""
         self.carry(message)

@@ -80,6 +80,9 @@ class _Silent:
     async def run(self) -> None:
         """Do nothing."""
 
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Stay as it is."""
+
     async def send(self, message: bytes) -> None:
         """Lose the message; the exchange hands it over itself."""
 

@@ -39,6 +39,9 @@ class FakeLink:
     async def run(self) -> None:
         raise ConnectionError("the link ended")
 
+    def renew(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Stay as it is."""
+
     async def send(self, message: bytes) -> None:
         self.durable.append(self.on_disk())
         self.sent.append(message)
