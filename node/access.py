@@ -1,5 +1,7 @@
 """Notes of commands in the state folder: left by the command, taken up by the process that holds the log.
 
+`access/*.json` say who used a command (`privacy.log.access`), `access/*.deed` what people report (`privacy.log.deed`).
+
 It writes no log itself. Theory: a note appears whole or not at all, and is removed only once it is recorded durably; a
 crash in between records it twice, never not at all. The coordinator has its own: the shells never import each other.
 """
@@ -10,26 +12,28 @@ from pathlib import Path
 
 from node.journal_line import say
 from privacy.errors import VerificationError
-from privacy.log.access import NOTE_LIMIT_BYTES, AccessNote, decode_note
+from privacy.log.access import AccessNote, decode_note
+from privacy.log.deed import DEED_LIMIT_BYTES, Deed, decode_deed
 from privacy.log.record import Entry
 
-__all__ = ["leave_note", "take_notes"]
+__all__ = ["account", "leave_deed", "leave_note", "take_notes"]
 
 _FOLDER = "access"
 
 
 def leave_note(state: Path, action: str, resource: str) -> None:
     """Note that the account which runs this command did `action` to `resource`; raises `OSError`."""
-    folder = state / _FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = os.urandom(12).hex()
-    draft = folder / f"{name}.draft"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(AccessNote(f"uid-{os.getuid()}", action, resource[:256]).encode())
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.rename(folder / f"{name}.json")
+    _leave(state, AccessNote(account(), action, resource[:256]).encode(), "json")
+
+
+def leave_deed(state: Path, deed: Deed) -> None:
+    """Note what a person reports; raises `OSError`."""
+    _leave(state, deed.encode(), "deed")
+
+
+def account() -> str:
+    """Return the name in the log of the account that runs this command."""
+    return f"uid-{os.getuid()}"
 
 
 def take_notes(state: Path, append: Callable[[Sequence[Entry]], object]) -> int:
@@ -37,7 +41,8 @@ def take_notes(state: Path, append: Callable[[Sequence[Entry]], object]) -> int:
     folder = state / _FOLDER
     if not folder.is_dir():
         return 0
-    paths = sorted(folder.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    found = [*folder.glob("*.json"), *folder.glob("*.deed")]
+    paths = sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
     notes = [note for note in map(_read, paths) if note]
     if notes:
         append([note.entry() for note in notes])
@@ -46,10 +51,24 @@ def take_notes(state: Path, append: Callable[[Sequence[Entry]], object]) -> int:
     return len(notes)
 
 
-def _read(path: Path) -> AccessNote | None:
+def _leave(state: Path, content: bytes, suffix: str) -> None:
+    folder = state / _FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = os.urandom(12).hex()
+    draft = folder / f"{name}.draft"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.rename(folder / f"{name}.{suffix}")
+
+
+def _read(path: Path) -> AccessNote | Deed | None:
     try:
         with path.open("rb") as stream:
-            return decode_note(stream.read(NOTE_LIMIT_BYTES + 1))
+            content = stream.read(DEED_LIMIT_BYTES + 1)
+        return decode_deed(content) if path.suffix == ".deed" else decode_note(content)
     except VerificationError as error:
         say("access_note_unreadable", reason=f"{path.name}: {error.message}")
         return None

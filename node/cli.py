@@ -12,6 +12,7 @@
     creditmesh-node export --config node.toml --out FILE --who NAME
     creditmesh-node index build|check|show ... (`node.index_commands`)
     creditmesh-node outcomes|monitor ... (`node.wheel_commands`)
+    creditmesh-node record assessment|erasure ... (`node.record_commands`)
     creditmesh-node use MODEL|--chosen RECIPE|--promoted [--challenger MODEL] --config node.toml
     creditmesh-node serve --config node.toml
     creditmesh-node token add NAME --role ROLE | list | revoke NAME   --config node.toml
@@ -33,9 +34,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from node.backup_commands import add_backup_commands
 from node.cli_models import add_model_commands
 from node.index_commands import add_index
 from node.joining_commands import add_joining_commands
+from node.record_commands import add_record
 from node.scoring_commands import add_scoring_commands
 from node.wheel_commands import add_wheel_commands
 from privacy import errors as privacy_errors
@@ -175,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="this node's settings")
     run.set_defaults(run=_run)
     add_joining_commands(commands)
+    add_backup_commands(commands)
     check = commands.add_parser("check", help="check the bank's table and report counts by problem, never a value")
     check.add_argument("--config", type=Path, metavar="node.toml", help="this node's settings")
     check.add_argument("--table", type=Path, metavar="FILE", help="a .csv or .parquet file, with --schema")
@@ -212,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     add_index(commands)
     add_wheel_commands(commands)
+    add_record(commands)
     add_scoring_commands(commands)
     return parser
 
