@@ -99,7 +99,8 @@ def _rows(dossier: Dossier) -> Section:
     if dossier.dictionary is not None:
         named = dossier.dictionary
         facts.append((say("dictionary"), text(f"{named.title} ({named.name}, {named.version})")))
-    return Section(say("rows-title"), (say("rows-stay"),), ((say("fact"), say("value")), *facts))
+    noisy = (say("rows-noisy"),) if lineage.get("privacy") == "dp" else ()
+    return Section(say("rows-title"), (say("rows-stay"), *noisy), ((say("fact"), say("value")), *facts))
 
 
 def _fields(dossier: Dossier) -> Section:
@@ -108,9 +109,8 @@ def _fields(dossier: Dossier) -> Section:
     if isinstance(model, Scorecard):
         found = [(item.name, item.dimension, f"{item.iv:.4f}") for item in model.fields]
     else:
-        columns = getattr(model, "columns", ())
-        names = {column.coding.name: column.dimension for column in columns}
-        found = [(name, dimension, "-") for name, dimension in names.items()]
+        stated = {each.name: each.dimension for each in dossier.dictionary.fields} if dossier.dictionary else {}
+        found = [(each.name, stated.get(each.name, "-"), "-") for each in model.codings]
     rows = [
         (text(name), _meaning(dossier, name), DIMENSIONS.get(dimension, text(dimension)), text(value))
         for name, dimension, value in sorted(found, key=lambda each: (-_float(each[2]), each[0]))

@@ -39,6 +39,7 @@ _TEXTS: Final = {
         "Rows never left their bank: the model follows from sums over all members.",
         "数据行从未离开各自的银行：模型仅由全体成员的加总得出。",
     ),
+    "rows-noisy": Text("Counts bear noise, as the privacy promise demands.", "按隐私承诺，计数均含噪声。"),
     "members": Text("Members", "参与成员"),
     "training-rows": Text("Rows it was trained on", "训练样本数"),
     "training-bads": Text("Bad ones among them", "其中不良"),

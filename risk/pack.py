@@ -66,6 +66,8 @@ def pack_sheets(dossier: Dossier) -> tuple[Sheet, ...]:
         found += [_bins(model), _coefficients(model), _points(model)]
     elif isinstance(model, Forest):
         found += [_columns(model), _trees(model)]
+    else:
+        found.append(_codings(dossier))
     found.append(Sheet("dropped", (("field", "why"), *((name, why) for name, why in getattr(model, "dropped", ())))))
     found += [_figures(dossier), _calibration(dossier)]
     for place, (job, report) in enumerate(dossier.validations, 1):
@@ -113,7 +115,7 @@ def _bins(model: Scorecard) -> Sheet:
     for item in model.fields:
         for place, holds in enumerate(bin_texts(item.coding, item.levels)):
             count, bads = item.rows[place], item.bads[place]
-            rate = None if bads is None or not count else bads / count
+            rate = None if bads is None or count < 1 else bads / count  # noise may leave less than nothing
             woe = item.woe[place] * _WOE_STEP
             rows.append((item.name, item.dimension, place, holds, count, bads, rate, woe, item.points[place], item.iv))
     return Sheet("bins", tuple(rows))
@@ -140,6 +142,16 @@ def _points(model: Scorecard) -> Sheet:
             for place, holds in enumerate(bin_texts(item.coding, item.levels))
         ]
     return Sheet("points", tuple(rows))
+
+
+def _codings(dossier: Dossier) -> Sheet:
+    """Return the bins of a model that is neither a card nor trees; levels are the dictionary's, if it is at hand."""
+    levels = {each.name: each.levels for each in dossier.dictionary.fields} if dossier.dictionary else {}
+    rows: list[tuple[Cell, ...]] = [("field", "bin", "holds")]
+    for coding in dossier.model.codings:
+        known = levels.get(coding.name) or tuple(f"level {place}" for place in range(sum(map(len, coding.groups))))
+        rows += [(coding.name, place, holds) for place, holds in enumerate(bin_texts(coding, known))]
+    return Sheet("inputs", tuple(rows))
 
 
 def _columns(model: Forest) -> Sheet:

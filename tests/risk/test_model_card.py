@@ -79,7 +79,7 @@ def test_noise_and_later_rows_change_what_is_promised() -> None:
     private = {**(dossier.lineage or {}), "privacy": "dp", "epsilon": "3.5", "delta": "0.000001"}
     page = render_markdown(card_of(replace(dossier, lineage=private)), ["en"]).decode()
     assert "epsilon 3\\.5" in page or "epsilon 3.5" in page
-    assert "not bounded" not in page
+    assert "not bounded" not in page and "Counts bear noise" in page
 
 
 @pytest.mark.parametrize("languages", [["en"], ["zh"], ["en", "zh"]])
