@@ -93,7 +93,10 @@ accept: setup
 	@.venv-accept/bin/python -c 'import duckdb, pypmml' 2>/dev/null || .venv-accept/bin/python -m pip install -qq \
 		--disable-pip-version-check duckdb==2.0.0 pypmml==1.5.8 || \
 		echo 'accept: DuckDB and PMML4S could not be installed; their tests are skipped' >&2
-	@$(VENV_PYTHON) -m pytest -rs tests/interop
+	@test -s .venv-accept/axe.min.js || { cd .venv-accept && npm pack --silent axe-core@4.14.1 >/dev/null && \
+		tar -xzf axe-core-4.14.1.tgz --strip-components=1 package/axe.min.js && rm axe-core-4.14.1.tgz; } || \
+		echo 'accept: axe-core could not be fetched by npm; the tests with it are skipped' >&2
+	@$(VENV_PYTHON) -m pytest -rs tests/interop tests/browser
 
 model: setup
 	@$(VENV_PYTHON) -m tests.model
@@ -105,6 +108,7 @@ bench: setup
 	@$(VENV_PYTHON) -m tests.bench.one_sum
 	@$(VENV_PYTHON) tests/bench/secure_round.py
 	@$(VENV_PYTHON) -m tests.bench.million_events
+	@PYTHONPATH=.:proto:deploy $(VENV_PYTHON) -m tests.bench.scorer
 
 scale: setup
 	@$(VENV_PYTHON) -m tests.bench.scale $(if $(OUT),"$(OUT)",creditmesh-scale)
