@@ -136,6 +136,18 @@ def test_a_model_without_reference_says_so(tables: list[Table]) -> None:
     assert report["models"]["champion"]["stability"][0]["psi"] is None
 
 
+def test_a_card_without_a_field_has_one_grade_and_no_ranking() -> None:
+    rows = dated_tables(DICTIONARY, (700, 500), 12)
+    for table in rows:
+        table.target[:] = np.random.default_rng(table.rows).permutation(np.arange(table.rows) % 5 == 0)
+    empty = train_model("scorecard", rows, DICTIONARY, min_iv=10_000)
+    assert not empty.codings and empty.reference is not None and empty.reference.scale.size == 1
+    spec = validation_spec([empty, MODELS[0]], rows, DICTIONARY, {"rows": "all"})
+    report = validate(spec, rows)
+    check_report(report, [empty, MODELS[0]], selected_table(spec, rows), DICTIONARY)
+    assert report["models"]["champion"]["scores"]["auc"] == 0.5
+
+
 def test_too_few_rows_show_nothing() -> None:
     few = dated_tables(DICTIONARY, (60, 30), 4)
     spec = validation_spec(MODELS, few, DICTIONARY, {"rows": "all"})
