@@ -96,7 +96,7 @@ accept: setup
 	@test -s .venv-accept/axe.min.js || { cd .venv-accept && npm pack --silent axe-core@4.14.1 >/dev/null && \
 		tar -xzf axe-core-4.14.1.tgz --strip-components=1 package/axe.min.js && rm axe-core-4.14.1.tgz; } || \
 		echo 'accept: axe-core could not be fetched by npm; the tests with it are skipped' >&2
-	@$(VENV_PYTHON) -m pytest -rs tests/interop tests/browser
+	@BROWSER_TESTS=1 $(VENV_PYTHON) -m pytest -rs tests/interop tests/browser
 
 model: setup
 	@$(VENV_PYTHON) -m tests.model
@@ -108,7 +108,7 @@ bench: setup
 	@$(VENV_PYTHON) -m tests.bench.one_sum
 	@$(VENV_PYTHON) tests/bench/secure_round.py
 	@$(VENV_PYTHON) -m tests.bench.million_events
-	@PYTHONPATH=.:proto:deploy $(VENV_PYTHON) -m tests.bench.scorer
+	@$(VENV_PYTHON) -m tests.bench.scorer
 
 scale: setup
 	@$(VENV_PYTHON) -m tests.bench.scale $(if $(OUT),"$(OUT)",creditmesh-scale)
