@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from node.backup import RESTORED
 from node.journal_line import say
 from node.record_store import RecordStore
 from node.witness_store import WitnessStore
@@ -87,6 +88,8 @@ class Cosigning:
         self._told: deque[str] = deque(maxlen=64)
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._restored = own.head().size if (state / RESTORED).exists() else 0
+        self._heard = False
         self.confirmed = asyncio.Event()
 
     def take(self, raw: bytes) -> bool:
@@ -116,6 +119,7 @@ class Cosigning:
         self._petition.forget()
         self._tempo.settle(asyncio.get_running_loop().time())
         self.confirmed.clear()
+        self._heard = False
         self._answered.set()
         self._gate.departed.set()
 
@@ -180,8 +184,22 @@ class Cosigning:
         if gain.again:
             self._soon(self._ask(gain.witness))
         elif gain.witness == COORDINATOR:
-            self.confirmed.set()
+            self._heard = True
             self._answered.set()
+        self._confirm()
+
+    def _confirm(self) -> None:
+        """Let messages be taken once the coordinator said which head it holds.
+
+        A log that was put back from a backup also waits until a quorum of the banks has cosigned it: what was spent
+        since the backup is not to be forgotten because the coordinator alone keeps silent.
+        """
+        if self._restored and self._tally.size >= self._restored:
+            (self._state / RESTORED).unlink(missing_ok=True)
+            self._restored = 0
+            say("restore_confirmed", members=list(self._tally.cosigners))
+        if self._heard and not self._restored:
+            self.confirmed.set()
 
     def _behind(self, gain: Gain) -> None:
         _write_whole(self._state / _EVIDENCE, gain.conflict)
