@@ -21,6 +21,7 @@ from privacy.log.signoff import Proposal, Tally, count_ballots, least_quorum
 
 __all__ = ["Signer", "check_promotion", "check_proposal", "took_part"]
 
+MOST_PROPOSALS = 1024
 _JOB = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -52,6 +53,8 @@ def check_proposal(proposal: Proposal, signer: Signer, state: Path) -> None:
     known = [*store.proposals(), *(promotion.proposal for promotion in store.promotions())]
     if any(other.number == proposal.number and other != proposal for other in known):
         raise VerificationError("proposal-forked", f"proposal {proposal.number} was shown with another content before")
+    if len(known) >= MOST_PROPOSALS and proposal not in known:
+        raise RefusalError("proposals-too-many", f"this bank keeps {len(known)} proposals already and takes no more")
     least = least_quorum(signer.rule, len(proposal.members))
     if proposal.quorum < least:
         raise RefusalError(

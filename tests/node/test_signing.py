@@ -118,6 +118,12 @@ def test_one_number_stands_for_one_proposal(bank: SignoffBank) -> None:
     assert bank.propose(proposal_of(role="challenger", number=4)) == ""
 
 
+def test_a_coordinator_cannot_fill_the_disk_with_proposals(bank: SignoffBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.signoff_rules.MOST_PROPOSALS", 2)
+    assert [bank.propose(proposal_of(number=number)) for number in (3, 4, 5, 4)] == ["", "", "proposals-too-many", ""]
+    assert len(bank.store.proposals()) == 2
+
+
 def test_a_proposal_under_another_name_is_refused(bank: SignoffBank) -> None:
     message = Propose(PROPOSAL.encode(), False)
     assert bank.hear(message, "job-2") == "proposal-address"
