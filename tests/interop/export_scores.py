@@ -43,8 +43,10 @@ def _duckdb(export: Path, table: dict[str, Any]) -> list[Any]:
     names = ['"' + name.replace('"', '""') + '"' for name in table["names"]]
     declared = ", ".join(f"{name} {kinds[kind]}" for name, kind in zip(names, table["kinds"], strict=True))
     database.execute(f"CREATE TABLE applicants ({declared}, row_number BIGINT)")
-    numbered = [[*row, number] for number, row in enumerate(table["rows"])]
-    database.executemany(f"INSERT INTO applicants VALUES ({', '.join('?' for _ in numbered[0])})", numbered)
+    columns = [list(column) for column in zip(*table["rows"], strict=True)] + [list(range(len(table["rows"])))]
+    types = [kinds[kind] for kind in table["kinds"]] + ["BIGINT"]
+    unnested = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in types)
+    database.execute(f"INSERT INTO applicants SELECT {unnested}", columns)
     query = export.read_text("utf-8")
     return [
         list(row) for row in database.execute(f"SELECT score, logit, pd FROM ({query}) ORDER BY row_number").fetchall()
