@@ -1,11 +1,13 @@
 """Sign-off of models: a quorum carries, and no ballot counts for anything but what its bank signed."""
 
 import base64
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -46,6 +48,17 @@ def test_a_proposal_comes_back_in_one_spelling() -> None:
     for raw in (PROPOSAL.encode() + b"\n", json.dumps(json.loads(PROPOSAL.encode())).encode()):
         with refused("not-canonical", VerificationError):
             decode_proposal(raw)
+
+
+def test_the_bytes_are_those_of_the_first_version() -> None:
+    # Ballots are kept for years: what was signed then must count now.
+    assert PROPOSAL.sha256() == "4637a4ad2825d0df357ffa4491f9580755dcb6d2bb6d3a02d1038b0b2cd661f0"
+    raw = signed(NAMES[0])
+    assert hashlib.sha256(raw).hexdigest() == "9cbcbb6acab953bcd9f808b04c4bf578635508fdd22b2cc4e670fcb68a040207"
+    payload = base64.b64decode(json.loads(raw)["payload"])
+    pre_authenticated = b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
+    signature = base64.b64decode(json.loads(raw)["signatures"][0]["sig"])
+    Ed25519PublicKey.from_public_bytes(PINNED[NAMES[0]]).verify(signature, pre_authenticated)
 
 
 @pytest.mark.parametrize("key", sorted(json.loads(PROPOSAL.encode())))
