@@ -46,13 +46,20 @@ class ScoreCounts:
 
     rows: (1000,) int64 in every score bin. cells: (1000,) int64, the cell of every bin. bads: (n_cells,) int64. ranks:
     sum over the bads of twice their rank (`rank_steps`). pds: sum over the bads of their bin's PD, in `PD_STEPS`.
+    Either is None where it was not asked, because few rows of a class would be told by it.
     """
 
     rows: np.ndarray
     cells: np.ndarray
     bads: np.ndarray
-    ranks: int
-    pds: int
+    ranks: int | None
+    pds: int | None
+
+    @property
+    def rarer_class(self) -> int:
+        """Return the rows of the class that has fewer."""
+        bads = int(self.bads.sum())
+        return min(bads, int(self.rows.sum()) - bads)
 
     @property
     def cell_rows(self) -> np.ndarray:
@@ -142,8 +149,12 @@ def score_figures(counts: ScoreCounts, shares: Sequence[float] = (0.1, 0.2, 0.3,
     pds = bin_pds()
     cell_rows = counts.cell_rows
     groups = calibration_groups(cell_rows, counts.bads, counts.cell_pds)
-    auc = (counts.ranks - bads * (bads + 1)) / (2 * bads * goods) if bads and goods else None
-    brier = float(np.sum(counts.rows * pds * pds)) - 2.0 * counts.pds / PD_STEPS + bads
+    auc = None
+    if counts.ranks is not None and bads and goods:
+        auc = (counts.ranks - bads * (bads + 1)) / (2 * bads * goods)
+    brier = None
+    if counts.pds is not None and rows:
+        brier = (float(np.sum(counts.rows * pds * pds)) - 2.0 * counts.pds / PD_STEPS + bads) / rows
     return ScoreFigures(
         rows=rows,
         bads=bads,
@@ -153,7 +164,7 @@ def score_figures(counts: ScoreCounts, shares: Sequence[float] = (0.1, 0.2, 0.3,
         auc=auc,
         gini=None if auc is None else 2.0 * auc - 1.0,
         ks=ks_of_counts(cell_rows.tolist(), counts.bads.tolist()) if len(counts.bads) > 1 else None,
-        brier=brier / rows if rows else None,
+        brier=brier,
         ece=calibration_error(groups),
         hosmer_lemeshow=hosmer_lemeshow(groups),
         calibration=tuple(groups),

@@ -22,13 +22,16 @@ from risk.score_cells import cells_of, chosen_cuts, group_cuts
 from risk.score_figures import ScoreCounts
 from risk.spec import JobSpec
 from risk.validation_asks import (
+    SUM_CLASS,
     Pair,
     ask_labels,
     ask_pair,
+    ask_ranks,
     ask_scores,
     ask_sizes,
     contribute_validation,
     size_slots,
+    wanted_sums,
 )
 from risk.validation_groups import Groups, form_groups
 from risk.validation_plan import Plan, parse_validation, plan_of
@@ -78,7 +81,8 @@ class ValidationRecipe:
         cut_offs = [cut_off_bin(spec, block[0], own) for block, own in zip(rows, cuts, strict=True)]
         cells = [_cells(plan, which, groups, block, cuts[which]) for which, block in enumerate(rows)]
         blocks = [(rows[m, g], cells[m][g]) for m in range(len(plan.models)) for g in range(groups.count)]
-        counts = _split_labels(blocks, (yield ask_labels(spec, plan, groups, blocks)))
+        bads = yield ask_labels(spec, plan, groups, [own for _, own in blocks])
+        counts = yield from _rank_rounds(spec, plan, groups, _split_labels(blocks, bads))
         counted = [counts[m * groups.count : (m + 1) * groups.count] for m in range(len(plan.models))]
         together = None
         if len(plan.models) == 2:
@@ -135,14 +139,27 @@ def _cells(plan: Plan, which: int, groups: Groups, rows: np.ndarray, cuts: Seque
 
 
 def _split_labels(blocks: Sequence[tuple[np.ndarray, np.ndarray]], sums: np.ndarray) -> list[ScoreCounts]:
-    used = sum(int(cells.max()) + 1 for _, cells in blocks)
-    ranks, pds = sums[used::2], sums[used + 1 :: 2]
     counts, place = [], 0
-    for number, (rows, cells) in enumerate(blocks):
+    for rows, cells in blocks:
         size = int(cells.max()) + 1
-        bads = sums[place : place + size].astype(np.int64)
-        counts.append(ScoreCounts(rows, cells, bads, int(ranks[number]), int(pds[number])))
+        counts.append(ScoreCounts(rows, cells, sums[place : place + size].astype(np.int64), None, None))
         place += size
+    return counts
+
+
+def _rank_rounds(
+    spec: JobSpec, plan: Plan, groups: Groups, counts: list[ScoreCounts]
+) -> Generator[Ask, np.ndarray, list[ScoreCounts]]:
+    """Ask for the sums over the bads that the counts allow, and add them."""
+    ask = ask_ranks(spec, plan, groups, counts)
+    if ask is None:
+        return counts
+    ranked, summed = wanted_sums(plan, groups, counts)
+    sums = (yield ask).tolist()
+    for place, value in zip(ranked, sums, strict=False):
+        counts[place] = replace(counts[place], ranks=int(value))
+    for place, value in zip(summed, sums[len(ranked) :], strict=True):
+        counts[place] = replace(counts[place], pds=int(value))
     return counts
 
 
@@ -153,5 +170,6 @@ def _pair_rounds(
     pair = Pair((cut_offs[0], cut_offs[1]), (tuple(first), tuple(second)))
     sums = (yield ask_pair(spec, plan, whole, pair)).astype(np.int64)
     matrix = sums[8:].reshape(len(first) + 1, len(second) + 1)
-    moments = (int(sums[0]), int(sums[1]), int(sums[2]), int(sums[3]))
+    enough = whole[0].rarer_class >= SUM_CLASS
+    moments = (int(sums[0]), int(sums[1]), int(sums[2]), int(sums[3])) if enough else None
     return Together(moments, tuple(sums[4:8].tolist()), tuple(map(tuple, matrix.tolist())))

@@ -1,9 +1,9 @@
 """What a validation asks of the members, and each member's part of it.
 
-Four sums: how many rows stand in every slot and frozen bin; scores of every group in 1 000 bins, without labels; labels
-in the cells that those counts allow, with the two sums over the bads that `risk.score_figures` explains; and, of two
-models, how their scores go together. Theory: every entry is a count or a sum of whole steps, so the members' sums are
-those of all rows in one place.
+The sums: how many rows stand in every slot and frozen bin; scores of every group in 1 000 bins, without labels; labels
+in the cells that those counts allow; where the rarer class of a group is large enough, the two sums over its bads that
+`risk.score_figures` explains; and, of two models, how their scores go together. Theory: every entry is a count or a sum
+of whole steps, so the members' sums are those of all rows in one place.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,22 @@ from risk.spec import JobSpec
 from risk.validation_groups import Groups, slot_sizes
 from risk.validation_plan import MONTHS, Plan, plan_of, selected_rows, training_split
 
-__all__ = ["Pair", "Sizes", "ask_labels", "ask_pair", "ask_scores", "ask_sizes", "contribute_validation", "size_slots"]
+__all__ = [
+    "RANK_CLASS",
+    "SUM_CLASS",
+    "Pair",
+    "Sizes",
+    "ask_labels",
+    "ask_pair",
+    "ask_ranks",
+    "ask_scores",
+    "ask_sizes",
+    "contribute_validation",
+    "size_slots",
+    "wanted_sums",
+]
 
+RANK_CLASS, SUM_CLASS = 10, 30
 _FIRST = 12 * 1900
 
 
@@ -78,26 +92,54 @@ def ask_scores(spec: JobSpec, plan: Plan, groups: Groups) -> Ask:
     return _ask(spec, plan, "scores", length, (spec.max_rows, 1), {"groups": _slots(groups)})
 
 
-def ask_labels(spec: JobSpec, plan: Plan, groups: Groups, blocks: Sequence[tuple[np.ndarray, np.ndarray]]) -> Ask:
-    """Return the request for labels.
-
-    blocks: per model and group, rows of every score bin and the cell of every bin, both (1000,) int64.
-    """
-    cells, ranks, used = [], [], 0
-    for rows, own in blocks:
-        cells.append(own + used)
+def ask_labels(spec: JobSpec, plan: Plan, groups: Groups, cells: Sequence[np.ndarray]) -> Ask:
+    """Return the request for bads; cells: per model and group, the cell of every score bin, (1000,) int64."""
+    placed, used = [], 0
+    for own in cells:
+        placed.append(own + used)
         used += int(own.max()) + 1
-        ranks.append(rank_steps(rows))
-    arrays = {"cells": np.concatenate(cells), "groups": _slots(groups), "ranks": np.concatenate(ranks)}
-    largest = max(int(arrays["ranks"].max()), PD_STEPS)
-    return _ask(spec, plan, "labels", used + 2 * len(blocks), (spec.max_rows, largest), arrays)
+    arrays = {"cells": np.concatenate(placed), "groups": _slots(groups)}
+    return _ask(spec, plan, "labels", used, (spec.max_rows, 1), arrays)
+
+
+def ask_ranks(spec: JobSpec, plan: Plan, groups: Groups, blocks: Sequence[ScoreCounts]) -> Ask | None:
+    """Return the request for sums over the bads; None where no group has enough rows of both classes.
+
+    blocks: counts per model and group, as far as they are known. A sum of ranks takes ten rows of the rarer class, a
+    sum of PDs, which is asked of all rows and of the hold-out alone, thirty: with fewer the sums might tell which.
+    """
+    ranked, summed = wanted_sums(plan, groups, blocks)
+    if not ranked:
+        return None
+    ranks = np.concatenate([rank_steps(blocks[place].rows) for place in ranked])
+    arrays = {
+        "groups": _slots(groups),
+        "pd-blocks": np.array(summed, dtype=np.int64),
+        "rank-blocks": np.array(ranked, dtype=np.int64),
+        "ranks": ranks,
+    }
+    largest = max(int(ranks.max()), PD_STEPS if summed else 1)
+    return _ask(spec, plan, "ranks", len(ranked) + len(summed), (spec.max_rows, largest), arrays)
+
+
+def wanted_sums(plan: Plan, groups: Groups, blocks: Sequence[ScoreCounts]) -> tuple[list[int], list[int]]:
+    """Return the blocks whose bads' ranks are asked, and those whose bads' PDs are."""
+    whole = 2 if plan.beside else 1
+    ranked = [place for place, block in enumerate(blocks) if block.rarer_class >= RANK_CLASS]
+    summed = [place for place in ranked if place % groups.count < whole and blocks[place].rarer_class >= SUM_CLASS]
+    return ranked, summed
 
 
 def ask_pair(spec: JobSpec, plan: Plan, whole: Sequence[ScoreCounts], pair: Pair) -> Ask:
-    """Return the request for how two models' scores go together; whole: counts of all rows by each."""
+    """Return the request for how two models' scores go together; whole: counts of all rows by each.
+
+    With fewer than thirty rows of a class no placement is asked: every one is 0.
+    """
     arrays = {}
+    enough = whole[0].rarer_class >= SUM_CLASS
     for name, counts, cut, grades in zip(("first", "second"), whole, pair.cut_offs, pair.grades, strict=True):
-        arrays[f"{name}-bad"], arrays[f"{name}-good"] = placements(counts)
+        nowhere = np.zeros(SCORE_BINS, dtype=np.int64)
+        arrays[f"{name}-bad"], arrays[f"{name}-good"] = placements(counts) if enough else (nowhere, nowhere)
         grade = np.zeros(SCORE_BINS, dtype=np.int64)
         for start in grades:
             grade[start:] += 1
@@ -117,10 +159,12 @@ def contribute_validation(ask: Ask, book: Book) -> np.ndarray:
     scores = book.recall("validation-scores", 0, lambda: [score_bins(m.logit(book.table)) for m in plan.models])
     if ask.name == "pair":
         return _pair(ask, book.table.target, scores, selected)
-    if ask.name not in ("scores", "labels"):
+    if ask.name not in ("scores", "labels", "ranks"):
         raise MisuseError("validation-ask", f"a validation has no request {ask.name!r}")
     counts = np.concatenate([_histogram(plan, ask, book, (selected, beside), slots, bins) for bins in scores])
-    return counts.ravel() if ask.name == "scores" else _labels(ask, counts)
+    if ask.name == "scores":
+        return counts.ravel()
+    return _labels(ask, counts) if ask.name == "labels" else _ranks(ask, counts)
 
 
 def _sizes(plan: Plan, book: Book, rows: tuple[np.ndarray, np.ndarray], slots: Sequence[np.ndarray]) -> np.ndarray:
@@ -177,14 +221,17 @@ def _histogram(
 
 
 def _labels(ask: Ask, counts: np.ndarray) -> np.ndarray:
-    """Return bads in cells, then twice the ranks and the PDs of each block's bads; counts: (n_blocks, 1000) int64."""
-    cells = int(ask.arrays["cells"].max()) + 1
+    """Return bads in cells; counts: (n_blocks, 1000) int64 of bads."""
     part = np.zeros(ask.length, dtype=np.int64)
     np.add.at(part, ask.arrays["cells"], counts.ravel())
-    ranks = ask.arrays["ranks"].reshape(counts.shape)
-    part[cells::2] = (counts * ranks).sum(axis=1)
-    part[cells + 1 :: 2] = counts @ pd_steps()
     return part
+
+
+def _ranks(ask: Ask, counts: np.ndarray) -> np.ndarray:
+    """Return twice the ranks, and then the PDs, of the bads of the asked blocks."""
+    ranked, summed = counts[ask.arrays["rank-blocks"]], counts[ask.arrays["pd-blocks"]]
+    ranks = (ranked * ask.arrays["ranks"].reshape(ranked.shape)).sum(axis=1)
+    return np.concatenate([ranks, summed @ pd_steps()]).astype(np.int64)
 
 
 def _pair(ask: Ask, target: np.ndarray, scores: Sequence[np.ndarray], selected: np.ndarray) -> np.ndarray:

@@ -49,11 +49,12 @@ class Counted:
 class Together:
     """Hold how two models' scores go together.
 
-    moments: as `risk.comparison.compare` needs them. swap: rows that both approve, that the champion alone does, that
-    the challenger alone does, that neither does. grades: rows by the champion's grade and the challenger's.
+    moments: as `risk.comparison.compare` needs them, None for too few rows of a class. swap: rows that both approve,
+    that the champion alone does, that the challenger alone does, that neither does. grades: rows by the champion's
+    grade and the challenger's.
     """
 
-    moments: tuple[int, int, int, int]
+    moments: tuple[int, int, int, int] | None
     swap: tuple[int, ...]
     grades: tuple[tuple[int, ...], ...]
 
@@ -239,7 +240,9 @@ def _prior(spec: JobSpec, counted: Counted) -> dict[str, Any] | None:
 
 
 def _comparison(models: Sequence[Counted], together: Together, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    gain = compare(models[0].groups[0], models[1].groups[0], together.moments)
+    gain = None
+    if together.moments is not None:
+        gain = compare(models[0].groups[0], models[1].groups[0], together.moments)
     entries["challenger"]["gain"] = None if gain is None else gain.to_document()
     names = ("both_approve", "champion_alone", "challenger_alone", "neither")
     return {

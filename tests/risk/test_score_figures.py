@@ -27,7 +27,7 @@ def test_they_are_those_of_the_rows(seed: int, size: int, base: float) -> None:
     figures = score_figures(counts)
     if figures.hosmer_lemeshow is None or not target.any():
         return
-    check_scores(figures.to_document(), target, bins)
+    check_scores(figures.to_document(), target, bins, 0)
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 500), min_size=2, max_size=5))
@@ -41,7 +41,7 @@ def test_members_counts_add_to_those_of_all_rows(seed: int, sizes: list[int]) ->
     whole = count_scores(np.concatenate(logits), np.concatenate(targets), cells)
     parts = [count_scores(logit, target, cells) for logit, target in zip(logits, targets, strict=True)]
     assert np.array_equal(sum(part.bads for part in parts), whole.bads)
-    assert sum(part.pds for part in parts) == whole.pds
+    assert sum(part.pds or 0 for part in parts) == whole.pds
     assert np.array_equal(sum(part.rows for part in parts), whole.rows)
 
 

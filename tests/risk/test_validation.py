@@ -167,7 +167,7 @@ def test_requests_keep_their_promises(tables: list[Table], models: list[Model]) 
     asks: list[Ask] = []
     validate(spec, tables, asks)
     books = [Book(table, spec) for table in tables]
-    assert [ask.name for ask in asks] == ["sizes", "scores", "labels", "pair"]
+    assert [ask.name for ask in asks] == ["sizes", "scores", "labels", "ranks", "pair"]
     again: list[Ask] = []
     validate(spec, tables, again)
     assert [ask.encode() for ask in asks] == [ask.encode() for ask in again]
