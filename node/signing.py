@@ -195,6 +195,8 @@ class Signing:
         proposal, kept = found[0], self._store.ballot(request.proposal)
         if kept is not None:
             return proposal, kept
+        if request.proposal in self._logged():
+            raise RefusalError("ballot-lost", "the log says that this bank voted already; its ballot's file is missing")
         check_proposal(proposal, self._signer, self._state)
         ballot = Ballot(self._signer.member, request.decision, request.reason, request.who, request.signed_us)
         raw = sign_ballot(proposal, ballot, self._identity.public, self._identity.sign)

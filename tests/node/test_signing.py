@@ -48,6 +48,15 @@ def test_a_bank_votes_once_whatever_it_is_asked(bank: SignoffBank) -> None:
     assert bank.kinds() == ["model.signed"]
 
 
+def test_a_bank_whose_ballot_was_lost_does_not_vote_a_second_time(bank: SignoffBank) -> None:
+    bank.propose(PROPOSAL)
+    bank.wish(PROPOSAL)
+    (bank.state / "signoff" / "ballots" / f"{PROPOSAL.sha256()}.json").unlink()
+    bank.restart()
+    bank.wish(PROPOSAL, "reject")
+    assert bank.ballots() == [ballot_of(NAMES[0], PROPOSAL)] and bank.store.ballot(PROPOSAL.sha256()) is None
+
+
 def test_a_wish_for_a_proposal_that_was_never_shown_is_dropped(bank: SignoffBank) -> None:
     bank.wish(PROPOSAL)
     assert (bank.sent, bank.kinds(), bank.store.requests()) == ([], [], [])
