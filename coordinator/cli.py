@@ -223,10 +223,11 @@ def _add_log(kinds: Any) -> None:
 def _add_account(kinds: Any) -> None:
     account = kinds.add_parser("account", help="say who may log in to the console: add, password, remove, list")
     actions = account.add_subparsers(dest="action", metavar="ACTION", required=True)
-    add = actions.add_parser("add", help="let somebody log in; asks for a password")
+    # No abbreviations: `--password SECRET` must not pass for --password-file.
+    add = actions.add_parser("add", allow_abbrev=False, help="let somebody log in; asks for a password")
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", required=True, choices=("operator", "risk", "auditor"))
-    password = actions.add_parser("password", help="set another password; ends the account's sessions")
+    password = actions.add_parser("password", allow_abbrev=False, help="set another password; ends the account's sessions")
     password.add_argument("name", metavar="NAME")
     remove = actions.add_parser("remove", help="let an account log in no more")
     remove.add_argument("name", metavar="NAME")
