@@ -150,7 +150,10 @@ def _approvals(report: Mapping[str, Any]) -> list[str]:
 
 def _overrides(report: Mapping[str, Any]) -> list[str]:
     found = report["overrides"]
-    parts = ["<h2>Overrides 人工改判</h2>", f"<p>{found['decisions']} · {_figure(found['rate'])}</p>"]
+    parts = [
+        "<h2>Overrides 人工改判</h2>",
+        f"<p>{found['decisions']} changed by people 人工改判数, share 占比 {_figure(found['rate'])}</p>",
+    ]
     rows = [[_say(way), str(count)] for way, count in found["directions"].items()]
     if rows:
         parts.append(_table(("from and to 改判方向", "decisions 决策"), rows))
