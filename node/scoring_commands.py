@@ -5,6 +5,7 @@ drawn against are decisions of people, so each is a command that says what it di
 """
 
 import argparse
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,14 @@ def _reference(options: argparse.Namespace) -> int:
     policy = parse_policy(read_document(policy_file), str(policy_file))
     check_policy(policy, dictionary)
     table = read_table(settings.source.table, dictionary, settings.member.id)
-    content = canonical_json(build_reference(table, dictionary, policy.portrait).to_document())
-    with options.out.open("xb") as stream:
+    reference = build_reference(table, dictionary, policy.portrait)
+    content = canonical_json(reference.to_document())
+    # Quantiles of a bank's book are its own business.
+    descriptor = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
     print(f"{options.out}: quantiles of {table.rows} rows; name it as scoring.reference in {options.config}")
+    empty = sorted({name for axis in policy.portrait for name in axis} - set(reference.fields))
+    if empty:
+        print(f"left out, empty in every row: {', '.join(empty)}")
     return 0

@@ -98,6 +98,8 @@ class Desk:
         check_policy(policy, dictionary)
         if reference is not None and reference.dictionary != dictionary.digest():
             raise InputError("reference-dictionary", "reference file: was frozen over another dictionary; make it anew")
+        if reference is not None and tuple(reference.asked.values()) != policy.portrait:
+            raise InputError("reference-axes", "reference file: was frozen for other portrait fields; make it anew")
         fields = dictionary.model_fields
         self.dictionary, self.policy = dictionary, policy
         self.champion, self.challenger = champion, challenger

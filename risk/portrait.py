@@ -37,18 +37,21 @@ _LEAST_KNOWN = 0.5
 class Reference:
     """Hold the frozen quantiles: of each field's values, and of each axis's mean rank; 101 each, rising.
 
-    dictionary: digest. rows: borrowers they were taken from. axes: the fields of each axis, as the policy named them.
+    dictionary: digest. rows: borrowers they were taken from. asked: the fields of each axis, as the policy named them.
+    axes: those of them that any row knows, which feed the axis.
     """
 
     dictionary: str
     rows: int
     fields: Mapping[str, tuple[float, ...]]
+    asked: Mapping[str, tuple[str, ...]]
     axes: Mapping[str, tuple[str, ...]]
     means: Mapping[str, tuple[float, ...]]
 
     def to_document(self) -> dict[str, Any]:
         """Return the reference as plain JSON values."""
         return {
+            "asked": {name: list(fields) for name, fields in self.asked.items()},
             "axes": {name: list(fields) for name, fields in self.axes.items()},
             "dictionary": self.dictionary,
             "fields": {name: list(knots) for name, knots in self.fields.items()},
@@ -105,7 +108,8 @@ class PortraitReader:
 def build_reference(table: Table, dictionary: Dictionary, axes: Sequence[Sequence[str]]) -> Reference:
     """Return the reference of a bank's own rows; axes: fields of each of `PORTRAIT_AXES`.
 
-    Raises `InputError` where a field is missing in every row: nobody can be compared by it.
+    A field that is missing in every row feeds nothing: a bank may have no such source. Raises `InputError` where an
+    axis has no field left, or no row that knows half of them.
     """
     named = {name for axis in axes for name in axis}
     knots: dict[str, tuple[float, ...]] = {}
@@ -113,29 +117,35 @@ def build_reference(table: Table, dictionary: Dictionary, axes: Sequence[Sequenc
         values = table.columns[name]
         known = np.sort(values[~np.isnan(values)])
         if not len(known):
-            raise InputError("reference-empty", f"field '{name}' is empty in every row, so it can feed no portrait")
+            continue
         picks = np.linspace(0, len(known) - 1, _KNOTS).round().astype(np.int64)
         knots[name] = tuple(known[picks].tolist())
-    chosen = dict(zip(PORTRAIT_AXES, (tuple(axis) for axis in axes), strict=True))
+    asked = dict(zip(PORTRAIT_AXES, (tuple(axis) for axis in axes), strict=True))
+    chosen = {name: tuple(field for field in fields if field in knots) for name, fields in asked.items()}
+    for name, fields in chosen.items():
+        if not fields:
+            raise InputError(
+                "reference-empty", f"portrait.{name}: each of its fields is empty in every row; choose others"
+            )
     means = {name: _mean_knots(table, dictionary, fields, knots) for name, fields in chosen.items()}
-    return Reference(dictionary.digest(), table.rows, knots, chosen, means)
+    return Reference(dictionary.digest(), table.rows, knots, asked, chosen, means)
 
 
 def reference_from_document(document: Mapping[str, Any]) -> Reference:
     """Return the reference of a document that `Reference.to_document` made; raise `InputError` for any other."""
     fault = InputError("reference-form", f"reference file: not of the form {REFERENCE_FORMAT}; make it anew")
-    keys = ["axes", "dictionary", "fields", "format", "means", "rows"]
+    keys = ["asked", "axes", "dictionary", "fields", "format", "means", "rows"]
     if sorted(document) != keys or document["format"] != REFERENCE_FORMAT or type(document["rows"]) is not int:
         raise fault
     try:
         knots = {name: _knots(values) for name, values in document["fields"].items()}
         means = {name: _knots(values) for name, values in document["means"].items()}
-        axes = {name: tuple(document["axes"][name]) for name in PORTRAIT_AXES}
+        asked, axes = ({name: tuple(document[part][name]) for name in PORTRAIT_AXES} for part in ("asked", "axes"))
     except (AttributeError, KeyError, TypeError, ValueError):
         raise fault from None
     if set(means) != set(PORTRAIT_AXES) or not all(name in knots for axis in axes.values() for name in axis):
         raise fault
-    return Reference(str(document["dictionary"]), document["rows"], knots, axes, means)
+    return Reference(str(document["dictionary"]), document["rows"], knots, asked, axes, means)
 
 
 def _knots(values: Any) -> tuple[float, ...]:

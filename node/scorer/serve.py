@@ -5,6 +5,7 @@ module, so its port can be told in `scoring.json` before the first request, and 
 wrong with the settings is told before anything listens.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ __all__ = ["open_office", "serve"]
 
 SWITCH_S = 0.0005
 SHUTDOWN_S = 10
+MOST_CONNECTIONS = 1000
 _BACKLOG = 256
 _TOLD = "scoring.json"
 
@@ -52,6 +54,9 @@ def serve(config: NodeConfig) -> int:
     # The thread that syncs the log should not wait five milliseconds for its turn.
     sys.setswitchinterval(SWITCH_S)
     office = open_office(config)
+    # What is loaded stays: the collector need not walk through the model while somebody waits for an answer.
+    gc.collect()
+    gc.freeze()
     try:
         bound = _bind(*config.scoring.address)
         with bound:
@@ -81,6 +86,8 @@ def _settings(config: NodeConfig, office: Office) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=SHUTDOWN_S,
         ssl_certfile=None if scoring.certificate is None else str(scoring.certificate),
         ssl_keyfile=None if scoring.key is None else str(scoring.key),

@@ -220,6 +220,8 @@ def test_a_reference_of_another_dictionary_is_refused() -> None:
     other = replace(reference(), dictionary="0" * 64)
     with pytest.raises(InputError, match="frozen over another dictionary"):
         Desk(DICTIONARY, policy(), at.champion, None, other)
+    with pytest.raises(InputError, match="other portrait fields"):
+        Desk(DICTIONARY, policy(portrait={"vitality": ["late_days"]}), at.champion, None, reference())
 
 
 def test_the_challenger_scores_in_the_shadow() -> None:

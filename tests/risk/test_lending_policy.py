@@ -111,5 +111,8 @@ def test_a_reference_survives_its_file_and_no_other_form_is_read() -> None:
 
 def test_a_reference_needs_rows_that_know_the_fields() -> None:
     table = room_tables(DICTIONARY, (300, 300), 6)[1]  # its turnover is missing throughout
-    with pytest.raises(InputError, match="'turnover' is empty"):
+    with pytest.raises(InputError, match=r"portrait\.vitality: its fields are empty"):
         build_reference(table, DICTIONARY, policy().portrait)
+    wider = policy(portrait={"vitality": ["turnover", "balance"]})
+    made = build_reference(table, DICTIONARY, wider.portrait)
+    assert made.asked["vitality"] == ("turnover", "balance") and made.axes["vitality"] == ("balance",)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import ssl
 import subprocess
@@ -18,9 +19,10 @@ import pytest
 from audit.cli import main as audit
 from node import config
 from node.cli import main
+from node.scorer.serve import open_office
 from node.serving import Serving, install
 from privacy.errors import InputError
-from tests.node.scorer.bank_desk import ROOT, body, dictionary, in_service, make_bank, token
+from tests.node.scorer.bank_desk import ROOT, applicants, body, dictionary, in_service, make_bank, token
 from tests.node.scorer.certificates import leaf, make_authority
 
 PATIENCE_S = 60
@@ -217,3 +219,25 @@ def test_beyond_the_token_a_caller_shows_a_certificate(tmp_path: Path) -> None:
         with httpx.Client(verify=trusted, timeout=PATIENCE_S) as known:
             assert known.get(f"{secure}/v1/model", headers=headers).status_code == 200
             assert known.get(f"{secure}/v1/model").status_code == 401
+
+
+def test_the_reference_is_frozen_from_the_banks_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = make_bank(tmp_path)
+    declared = dictionary()
+    names = [field.name for field in declared.model_fields]
+    lines = [",".join([*names, declared.target.field])]
+    lines += [",".join([*(str(row.get(name, "")) for name in names), "0"]) for row in applicants()]
+    settings.source.table.write_text("\n".join(lines) + "\n", "utf-8")
+    out = tmp_path / "frozen.json"
+    command = ["reference", "--out", str(out), "--config", str(tmp_path / "node.toml")]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert (
+        f"{len(applicants())} rows" in told and "left out, empty in every row: " in told
+    )  # this bank knows no platform
+    assert out.stat().st_mode & 0o777 == 0o600
+    shutil.copy(out, tmp_path / "reference.json")
+    office = open_office(settings)
+    assert office.engine.faults == {}
+    office.close()
+    assert main(command) == 2 and "exists" in capsys.readouterr().err
