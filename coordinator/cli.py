@@ -227,7 +227,9 @@ def _add_account(kinds: Any) -> None:
     add = actions.add_parser("add", allow_abbrev=False, help="let somebody log in; asks for a password")
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", required=True, choices=("operator", "risk", "auditor"))
-    password = actions.add_parser("password", allow_abbrev=False, help="set another password; ends the account's sessions")
+    password = actions.add_parser(
+        "password", allow_abbrev=False, help="set another password; ends the account's sessions"
+    )
     password.add_argument("name", metavar="NAME")
     remove = actions.add_parser("remove", help="let an account log in no more")
     remove.add_argument("name", metavar="NAME")
