@@ -36,7 +36,7 @@ def test_a_deed_comes_back_as_it_was() -> None:
     ],
 )
 def test_a_body_of_another_form_is_refused(changed: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="assessment.recorded"):
+    with pytest.raises(InputError, match=r"assessment\.recorded"):
         Deed("assessment.recorded", {**BODY, **changed}, "uid-7")
 
 
