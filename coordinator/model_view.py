@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.ballot_box import BallotBox, Standing
-from coordinator.promotion import tally_of
 from coordinator.store import Job, ModelRecord, Store
 from privacy.errors import InputError
-from privacy.log.signoff import ROLES, read_ballot
+from privacy.log.signoff import ROLES, kept_ballot, tally_decisions
 from risk.lineage import Ancestry, lineage_document, window_of
 
 __all__ = [
@@ -42,19 +41,20 @@ _SHORTEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Everything that the views read at once: models with their jobs, proposals, the banks' identities, the folder."""
+    """Everything that the views read at once: models with their jobs, proposals, jobs that validated, the folder."""
 
     state: Path
     models: Sequence[tuple[ModelRecord, Job]]
     standings: Sequence[Standing]
-    identities: Mapping[str, bytes]
+    validations: Sequence[Job] = ()
 
 
 def shelf_of(state: Path, store: Store) -> Shelf:
     """Read the coordinator's database. state: its state folder."""
-    models = [(model, job) for job in store.jobs() for model in store.models(job.id)]
-    identities = {member.id: bytes.fromhex(member.identity) for member in store.members()}
-    return Shelf(state, models, BallotBox(store.engine).all(), identities)
+    jobs = store.jobs()
+    models = [(model, job) for job in jobs for model in store.models(job.id)]
+    validations = [job for job in jobs if job.recipe == "validation" and job.state == "done"]
+    return Shelf(state, models, BallotBox(store.engine).all(), validations)
 
 
 def aliases_of(standings: Sequence[Standing]) -> dict[str, Standing | None]:
@@ -129,7 +129,7 @@ def _model(shelf: Shelf, model: ModelRecord, job: Job, names: Mapping[str, str |
         ],
         "lineage": lineage_of(shelf, model, job),
         "metrics": outcome.get("metrics"),
-        "proposals": [_proposal(shelf, each) for each in mine],
+        "proposals": [_proposal(each) for each in mine],
     }
 
 
@@ -158,20 +158,20 @@ def lineage_of(shelf: Shelf, model: ModelRecord, job: Job) -> dict[str, Any] | N
 def validations_of(shelf: Shelf, sha256: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Return (job, report) of the validations that looked at a model, in order of their jobs."""
     found = []
-    for path in sorted((shelf.state / "jobs").glob("*/manifest.json")):
-        document = _read(path)
-        if document.get("recipe") == "validation" and sha256 in map(str, dict(document["parameters"]).values()):
-            report = outcome_of(shelf.state, str(document["job"])).get("validation")
+    for job in shelf.validations:
+        if sha256 in map(str, dict(job.spec["parameters"]).values()):
+            report = outcome_of(shelf.state, job.id).get("validation")
             if report:
-                found.append((str(document["job"]), report))
+                found.append((job.id, report))
     return found
 
 
-def _proposal(shelf: Shelf, standing: Standing) -> dict[str, Any]:
-    proposal, tally = standing.proposal, tally_of(standing, shelf.identities)
+def _proposal(standing: Standing) -> dict[str, Any]:
+    proposal = standing.proposal
+    kept = {member: kept_ballot(raw) for member, raw in standing.ballots.items()}  # checked as they came
+    tally = tally_decisions(proposal, {member: ballot.decision for member, ballot in kept.items()})
     voices: dict[str, dict[str, Any]] = {}
-    for member in (*tally.approved, *tally.rejected):
-        ballot = read_ballot(standing.ballots[member], proposal, shelf.identities)
+    for member, ballot in kept.items():
         voices[member] = {"member": member, "who": ballot.who, "signed": moment(ballot.signed_us)}
         voices[member] |= {"reason": ballot.reason} if ballot.reason else {}
     return {

@@ -21,13 +21,22 @@ from privacy.envelope import COORDINATOR, Address, Envelope, sign_envelope
 from privacy.errors import PeerError, PrivacyError, RefusalError
 from privacy.keys import IdentityKey
 from privacy.log.record import Entry
-from privacy.log.signoff import ROLES, Ballot, Proposal, Tally, count_ballots, decode_proposal, read_ballot
+from privacy.log.signoff import (
+    ROLES,
+    Ballot,
+    Proposal,
+    Tally,
+    count_ballots,
+    decode_proposal,
+    read_ballot,
+    tally_decisions,
+)
 from privacy.log.signoff_entries import PURPOSE, promoted_entry, signed_entry
 from privacy.messages import Message
 from privacy.signoff_messages import InForce, Promoted, Propose, SignOff, Withdrawn
 from privacy.wire import Packet, encode_packet
 
-__all__ = ["PromotionDesk", "Promotions", "tally_of"]
+__all__ = ["PromotionDesk", "Promotions"]
 
 FOLLOW_S = 0.5
 _REMINDED = 16
@@ -51,18 +60,6 @@ class PromotionDesk:
     send: Callable[[str, bytes], None]
 
 
-def tally_of(standing: Standing, identities: Mapping[str, bytes]) -> Tally:
-    """Return the count of a proposal's ballots that hold under these identities; others are passed over."""
-    good = []
-    for raw in standing.ballots.values():
-        try:
-            read_ballot(raw, standing.proposal, identities)
-        except PrivacyError:
-            continue  # its bank has another identity by now
-        good.append(raw)
-    return count_ballots(standing.proposal, good, identities)
-
-
 class Promotions:
     """All calls are made on one event loop."""
 
@@ -72,6 +69,7 @@ class Promotions:
         self._told: dict[int, str] | None = None
         self._greet: set[str] = set()
         self._dirty = False
+        self._checked: dict[tuple[int, str, bytes], str] = {}
         self._proofs: dict[int, tuple[Mapping[str, bytes], tuple[bytes, ...]]] = {}
         self._wake = asyncio.Event()
 
@@ -151,7 +149,7 @@ class Promotions:
     async def _settle(self) -> None:
         greet, self._greet = self._greet, set()
         for standing in await asyncio.to_thread(self._box.open):
-            tally = tally_of(standing, self._identities())
+            tally = self._tally(standing)
             if tally.carries:
                 await asyncio.to_thread(self._promote, standing, tally)
             elif tally.fails:
@@ -228,11 +226,26 @@ class Promotions:
         self._defer(self._sent(envelope, len(raw), member))
         self._desk.send(member, raw)
 
+    def _tally(self, standing: Standing) -> Tally:
+        """Return the count of a proposal's ballots; each is checked once, and again if its bank's identity changed."""
+        proposal, identities = standing.proposal, self._identities()
+        decisions = {}
+        for member, raw in standing.ballots.items():
+            name = (proposal.number, member, identities.get(member, b""))
+            if name not in self._checked:
+                try:
+                    self._checked[name] = read_ballot(raw, proposal, identities).decision
+                except PrivacyError:
+                    self._checked[name] = ""  # its bank has another identity by now
+            if self._checked[name]:
+                decisions[member] = self._checked[name]
+        return tally_decisions(proposal, decisions)
+
     def _proof(self, standing: Standing) -> tuple[bytes, ...]:
         """Return the ballots that make the quorum, none if it does not stand under today's identities."""
         number, identities = standing.proposal.number, self._identities()
         if self._proofs.get(number, ({}, ()))[0] != identities:
-            tally = tally_of(standing, identities)
+            tally = self._tally(standing)
             ballots = tuple(standing.ballots[name] for name in tally.approved) if tally.carries else ()
             self._proofs[number] = (identities, ballots)
         return self._proofs[number][1]
