@@ -36,7 +36,7 @@ def add_index(commands: Any) -> None:
     show.add_argument("--application", metavar="ID", help="print the body of POST /v1/decisions for this application")
     show.set_defaults(run=_show)
     for command in (build, check, show):
-        command.add_argument("--config", type=Path, required=True, metavar="node.toml", help="this node's settings")
+        command.add_argument("--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="the settings")
         command.add_argument("--connectors", type=Path, required=True, metavar="connectors.toml", help="the mappings")
     for command in (build, check):
         command.add_argument("--json", action="store_true", help="print JSON")
