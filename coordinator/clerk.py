@@ -225,7 +225,14 @@ class Clerk:
             office.send(downlink.to, downlink.message)
         postbook.sent(offers)
         until = office.now() + office.config.policy.join_wait_s
-        await self._wait(lambda: not (enlistment.pending & set(here)), until)
+        await self._wait(lambda: not ((enlistment.pending - enlistment.waiting) & set(here)), until)
+        patience_s = self.job.spec["job"].get("approval_wait_s") or office.config.policy.join_wait_s
+        if enlistment.waiting:
+            if self._state != "approving":
+                await self._move("approving")
+            body = {"members": sorted(enlistment.waiting), "seconds": patience_s}
+            await asyncio.to_thread(self._note_event, "job-awaits-approval", body)
+            await self._wait(lambda: not enlistment.waiting, office.now() + patience_s)
         self.left_out = enlistment.left_out()
         for member, code in self.left_out.items():
             await asyncio.to_thread(self._note_event, "member-left-out", {"member": member, "code": code})

@@ -151,7 +151,7 @@ def spec_with(job: JobFile, schema: dict[str, Any], where: str) -> dict[str, Any
 
     parse_dictionary(schema, where)
     recipe(job.job.recipe).parse_parameters(job.parameters)
-    names = ("recipe", "purpose", "seed", "holdout_ppm", "max_rows")
+    names = ("recipe", "purpose", "seed", "holdout_ppm", "max_rows", "approval_wait_s")
     settings = {name: getattr(job.job, name) for name in names}
     spec = {"job": settings, "parameters": dict(job.parameters), "schema": schema}
     return spec if job.privacy is None else {**spec, "privacy": job.privacy.model_dump()}

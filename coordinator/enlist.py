@@ -18,17 +18,21 @@ from privacy.wire import Packet, encode_packet
 
 __all__ = ["Enlistment"]
 
+PENDING = "approval-pending"
+
 
 @dataclass(slots=True)
 class Enlistment:
     """Collect the answers to one offer.
 
-    declined maps a member to the code it gave; `silent` ones never answered.
+    declined maps a member to the code it gave. waiting: members where a person has yet to decide; they say so by a
+    decline of its own code, and refuse by a halt later. Whoever is in neither never answered.
     """
 
     offered: Manifest
     accepted: set[str] = field(default_factory=set)
     declined: dict[str, str] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
 
     def offer(self, identity: IdentityKey, members: Sequence[str]) -> list[Downlink]:
         """Return what asks these members."""
@@ -40,12 +44,18 @@ class Enlistment:
     def receive(self, envelope: Envelope) -> None:
         """Take a member's answer; anything but an accept or decline of this offer raises `PeerError`."""
         envelope.expect(Address(self.offered.job, manifest_sha256=self.offered.sha256()), COORDINATOR)
-        if isinstance(envelope.message, say.Accept):
-            self.accepted.add(envelope.sender)
-        elif isinstance(envelope.message, say.Decline):
-            self.declined[envelope.sender] = envelope.message.code
+        sender, message = envelope.sender, envelope.message
+        if isinstance(message, say.Decline) and message.code == PENDING:
+            self.waiting.add(sender)
+            return
+        if isinstance(message, say.Accept):
+            self.accepted.add(sender)
+        elif isinstance(message, say.Decline | say.Halt):
+            self.declined[sender] = message.code
+            self.accepted.discard(sender)
         else:
             raise PeerError("enlist-kind", f"{envelope.sender} answers an offer with a {envelope.kind}")
+        self.waiting.discard(sender)
 
     @property
     def pending(self) -> frozenset[str]:
@@ -55,7 +65,7 @@ class Enlistment:
     def left_out(self) -> Mapping[str, str]:
         """Return why each member that does not take part is left out: its code, or `no-answer`."""
         return {
-            member: self.declined.get(member, "no-answer")
+            member: self.declined.get(member, PENDING if member in self.waiting else "no-answer")
             for member in self.offered.roster.members
             if member not in self.accepted
         }

@@ -49,7 +49,8 @@ class JobSettings(Section):
     """`[job]`: what is trained and within which bounds.
 
     schema: the data dictionary, a path relative to the file. holdout: share of each member's rows kept for evaluation,
-    0.05 to 0.9. max_rows: most rows one member may count; the fixed-point headroom is proved for it.
+    0.05 to 0.9. max_rows: most rows one member may count; the fixed-point headroom is proved for it. approval_wait_s:
+    how long people at banks have to agree, up to 30 days; 0 for as long as members have to join.
     """
 
     recipe: Annotated[str, AfterValidator(_name)]
@@ -58,6 +59,7 @@ class JobSettings(Section):
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     holdout: float = Field(default=0.3, ge=0.05, le=0.9, allow_inf_nan=False)
     max_rows: int = Field(default=2**20, ge=1, le=2**24)
+    approval_wait_s: int = Field(default=0, ge=0, le=30 * 86_400)
 
     @property
     def holdout_ppm(self) -> int:

@@ -38,6 +38,7 @@ from node.backup_commands import add_backup_commands
 from node.cli_models import add_model_commands
 from node.index_commands import add_index
 from node.joining_commands import add_joining_commands
+from node.offer_commands import add_offer_commands
 from node.record_commands import add_record
 from node.scoring_commands import add_scoring_commands
 from node.wheel_commands import add_wheel_commands
@@ -179,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
     add_joining_commands(commands)
     add_backup_commands(commands)
+    add_offer_commands(commands)
     check = commands.add_parser("check", help="check the bank's table and report counts by problem, never a value")
     check.add_argument("--config", type=Path, metavar="node.toml", help="this node's settings")
     check.add_argument("--table", type=Path, metavar="FILE", help="a .csv or .parquet file, with --schema")

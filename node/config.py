@@ -159,7 +159,8 @@ class PermitSettings(Section):
     allow_exclusion: 1 if a job may go on for good without a lost bank. exact_jobs, exact_upload_bytes: most jobs
     without noise on one dataset, and most bytes of masked parts in them. exact_trees: true if trees may be grown from
     sums without noise, in which a few borrowers stand alone in a cell. epsilon_cap: most that all jobs with noise may
-    cost in any `period_days` days, at `delta`, which no job's own delta may exceed. sign_off: how many members of a job
+    cost in any `period_days` days, at `delta`, which no job's own delta may exceed. approval: `person` if somebody here
+    has to agree to each job that the permit allows (`creditmesh-node offers`). sign_off: how many members of a job
     must have approved its model before this bank takes it as champion or challenger: `two-thirds` (more than that),
     `majority` or `all`.
     """
@@ -177,6 +178,7 @@ class PermitSettings(Section):
     delta: Annotated[str, AfterValidator(_delta)] = "0.000001"
     period_days: int = Field(default=365, ge=1, le=36_500)
     exact_trees: bool = False
+    approval: Literal["permit", "person"] = "permit"
     verified_peers_only: bool = True
     sign_off: Literal["majority", "two-thirds", "all"] = "two-thirds"
 

@@ -35,6 +35,7 @@ from node.link import LinkSettings
 from node.live_peers import LivePeers, witnessed_logs
 from node.membership import Membership, MembershipDesk
 from node.minutes import Minutes, MinutesLog
+from node.offer_book import OfferBook
 from node.opening import Rows, opening_entries
 from node.permit import Permit
 from node.reading import read_table
@@ -137,7 +138,15 @@ async def _work(
         membership.run(cosigning.confirmed.wait),
         _every(_COMMANDS_S, commands),
     )
-    return await _until_stopped(running, Session(bank, gate), cosigning, inbox)
+    session = Session(bank, gate)
+    return await _until_stopped((*running, _settle_often(session)), session, cosigning, inbox)
+
+
+async def _settle_often(session: Session) -> None:
+    """Answer what a person decides within a second."""
+    while True:
+        await session.settle_offers()
+        await asyncio.sleep(_COMMANDS_S)
 
 
 async def _every(seconds: float, work: Callable[[], object]) -> None:
@@ -260,6 +269,7 @@ def _bank(
         archive=Archive(config.state.dir, dataset),
         minutes=Minutes(config.state.dir, name, MinutesLog(store.defer, store.of_job, store.hold)),
         precautions=_precautions(config, store, name, unit),
+        offers=OfferBook(config.state.dir) if config.permit.approval == "person" else None,
     )
 
 
@@ -313,7 +323,7 @@ def _secret(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _decided(store: RecordStore, manifest: Manifest, reason: str) -> None:
+def _decided(store: RecordStore, manifest: Manifest, reason: str, who: str = "permit") -> None:
     body: dict[str, object] = {
         "job": manifest.job,
         "decision": "refused" if reason else "accepted",
@@ -321,7 +331,7 @@ def _decided(store: RecordStore, manifest: Manifest, reason: str) -> None:
         "spec_sha256": manifest.sha256().hex(),
         "code_sha256": manifest.code_sha256,
         "min_cohort": manifest.roster.smallest_cohort,
-        "approvers": ["permit"],
+        "approvers": [who],
     }
     if manifest.dp is not None:
         body["dp"] = {"epsilon_cap": manifest.dp.epsilon, "delta": manifest.dp.delta}

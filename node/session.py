@@ -15,6 +15,7 @@ from typing import Protocol
 from node.archive import Archive
 from node.journal_line import say
 from node.minutes import Minutes
+from node.offer_book import Decision, OfferBook
 from node.permit import Permit, offer_of
 from node.seat import Pins, Precautions, Seat, check_budget, check_manifest, check_models
 from node.usage import Usage, charge_upload, check_change, settle_cohort
@@ -34,6 +35,7 @@ __all__ = ["Bank", "Exit", "Session"]
 
 
 _REMEMBERED = 64
+PENDING = "approval-pending"
 
 
 class Exit(Protocol):
@@ -53,9 +55,10 @@ class Bank:
     """What a session works with; `rules` carry the identity and the pinned coordinator.
 
     past_votes: reads the votes of an earlier process in a job from the node's own log. decided: records `job.decided`,
-    with the reason of a refusal. alarmed: records `alarm.raised` for a job and the error that refused it. write: writes
-    the result of a job that ended in a state. archive: keeps what an auditor needs to recompute a part. minutes: writes
-    down what was computed, given away and seen opened. precautions: what jobs with noise need.
+    with the reason of a refusal and, last, the person who decided. alarmed: records `alarm.raised` for a job and the
+    error that refused it. write: writes the result of a job that ended in a state. archive: keeps what an auditor needs
+    to recompute a part. minutes: writes down what was computed, given away and seen opened. precautions: what jobs with
+    noise need. offers: where offers wait for a person, None where the standing permit decides alone.
     """
 
     rules: MemberRules
@@ -64,12 +67,13 @@ class Bank:
     usage: Usage
     rows: tuple[Dictionary, Table]
     past_votes: Callable[[Manifest], dict[int, Vote]]
-    decided: Callable[[Manifest, str], None]
+    decided: Callable[..., None]
     alarmed: Callable[[str, PrivacyError], None]
     write: Callable[[str, Seat], None]
     archive: Archive
     minutes: Minutes
     precautions: Precautions
+    offers: OfferBook | None = None
 
 
 class Session:
@@ -79,6 +83,7 @@ class Session:
         self._bank = bank
         self._gate = gate
         self._offers: dict[str, Manifest] = {}
+        self._held: dict[str, Manifest] = {}
         self._seat: Seat | None = None
         self._standing_by = False
         self._over: set[str] = set()
@@ -223,10 +228,36 @@ class Session:
             say("job_declined", job=manifest.job, code=error.code, reason=error.message)
             await self._reply(manifest, msg.Decline(_told(error)))
             return
+        if self._bank.offers is not None:
+            decision = self._bank.offers.hold(manifest, time.time_ns() // 1000)
+            if decision is None:
+                self._held[manifest.job] = manifest
+                say("job_offered", job=manifest.job, recipe=manifest.recipe, reason="waits for a person here")
+                await self._reply(manifest, msg.Decline(PENDING))
+            else:
+                await self._answer_offer(manifest, decision)
+            return
         self._offers[manifest.job] = manifest
         self._bank.decided(manifest, "")
         say("job_accepted", job=manifest.job, recipe=manifest.recipe)
         await self._reply(manifest, msg.Accept())
+
+    async def settle_offers(self) -> None:
+        """Answer the offers that somebody here has decided since."""
+        for job, manifest in list(self._held.items()):
+            decision = self._bank.offers.decision(job) if self._bank.offers else None
+            if decision is not None:
+                del self._held[job]
+                await self._answer_offer(manifest, decision)
+
+    async def _answer_offer(self, manifest: Manifest, decision: Decision) -> None:
+        reason = "" if decision.accepted else decision.reason or "refused by a person at the bank"
+        self._bank.decided(manifest, reason, decision.who)
+        say("job_accepted" if decision.accepted else "job_declined", job=manifest.job, reason=reason)
+        if decision.accepted:
+            self._offers[manifest.job] = manifest
+        # A second decline would be the same message as the one that said to wait.
+        await self._reply(manifest, msg.Accept() if decision.accepted else msg.Halt("refused-by-person"))
 
     async def _charter(self, envelope: Envelope, message: msg.Charter) -> None:
         manifest = self._manifest(envelope, message.manifest)
@@ -267,6 +298,8 @@ class Session:
             raise PeerError("charter-again", f"job {manifest.job} is over at this node, or another one is running")
         if offered is not None and offered.seated(manifest.roster).encode() != manifest.encode():
             raise PeerError("manifest-changed", "the manifest differs from the offer in more than its roster")
+        if self._bank.offers is not None and not self._bank.offers.approved(manifest):
+            raise RefusalError("approval-missing", "nobody at this bank has agreed to this job; see the node's offers")
         self._decide(manifest)
         if manifest.dp is None:
             check_change(self._bank.usage, self._bank.permit, manifest.job, manifest.roster.members)

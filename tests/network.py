@@ -22,6 +22,7 @@ from node.budget import Budget, cap_of
 from node.config import PermitSettings
 from node.ledger_store import LedgerStore
 from node.minutes import Minutes, MinutesLog
+from node.offer_book import OfferBook
 from node.permit import Permit
 from node.record_store import RecordStore
 from node.result import write_result
@@ -70,6 +71,7 @@ class Node:
         self.entries: list[Entry] = []
         self.spends: list[Entry] = []
         self.decisions: list[tuple[str, str]] = []
+        self.deciders: list[str] = []
         self.alarms: list[tuple[str, str]] = []
         self.written: list[tuple[str, str]] = []
         self.rows = (network.rows[0], network.rows[1][name])
@@ -154,13 +156,19 @@ class Node:
             usage=self.usage,
             rows=self.rows,
             past_votes=partial(_past_votes, cast(RecordStore, self)),
-            decided=lambda manifest, reason: self.decisions.append((manifest.job, reason)),
+            decided=lambda manifest, reason, who="permit": self.decided(manifest.job, reason, who),
             alarmed=lambda job, error: self.alarms.append((job, error.code)),
             write=self._write,
             archive=Archive(self.state, DATASET),
             minutes=Minutes(self.state, "dataset-1", MinutesLog(self.entries.extend, self._of_job)),
             precautions=self.precautions(),
+            offers=OfferBook(self.state) if self.permit.settings.approval == "person" else None,
         )
+
+    def decided(self, job: str, reason: str, who: str) -> None:
+        """Note a decision, and who made it."""
+        self.decisions.append((job, reason))
+        self.deciders.append(who)
 
     def precautions(self) -> Precautions:
         """Return what its jobs with noise need; each process opens the ledger anew."""
