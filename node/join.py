@@ -199,7 +199,7 @@ def _await_answer(
             with DeskLine.open(code.endpoint, authority_pem, now(), TIMEOUT_S) as line:
                 nonce = line.greeting.nonce
                 answer = line.apply(
-                    Application.make(nonce, request, keys.entry, (invite, keys.identity), wait), ANSWER_S
+                    Application.make(nonce, request, keys.entry, (invite, keys.identity), waiting), ANSWER_S
                 )
         except InputError as error:
             if not waiting:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.enrolment_store import EnrolmentStore
+from coordinator.store import Store
 from tests.e2e.command import COORDINATOR, NODE, command, run
 from tests.e2e.joining_room import JoiningRoom, fingerprint_in
+from tests.privacy.test_member_entry import entry_for
 
 pytestmark = pytest.mark.slow
 BANKS = ("agri", "city", "rural", "trade")
@@ -61,6 +64,7 @@ def test_four_banks_join_by_commands_and_train_a_scorecard(tmp_path: Path) -> No
             room.wait(result.exists, f"{bank}'s result")
         assert room.node("agri", "doctor").code == 0
 
+        _a_swapped_identity_is_refused(room)
         _rotates_and_an_old_copy_is_refused(room)
         _is_revoked_at_once(room)
 
@@ -68,6 +72,20 @@ def test_four_banks_join_by_commands_and_train_a_scorecard(tmp_path: Path) -> No
 def _knows_all(room: JoiningRoom, bank: str) -> bool:
     lines = room.lines(bank, "peers_changed")
     return bool(lines) and lines[-1]["members"] == list(BANKS)
+
+
+def _a_swapped_identity_is_refused(room: JoiningRoom) -> None:
+    """The operator puts an identity of its own under a bank's name: into the database, and so into the list."""
+    store = Store(f"sqlite:///{room.settings.with_name('coordinator.db')}")
+    entries = EnrolmentStore(store.engine)
+    true = next(each for each in entries.entries(room.name) if each.entry.member == "rural")
+    entries.put_entry(entry_for("rural", room.name, b"the operator's own"))
+    room.wait(lambda: room.count("agri", "membership_alarm"), "agri to see the swap", "agri")
+    assert room.lines("agri", "membership_alarm")[0]["code"] == "entry-changed"
+    assert "CHANGED" in room.node("agri", "peers").out
+    entries.put_entry(true)
+    room.wait(lambda: "CHANGED" not in room.node("agri", "peers").out, "agri to see that all is well again", "agri")
+    store.close()
 
 
 def _rotates_and_an_old_copy_is_refused(room: JoiningRoom) -> None:
