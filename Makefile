@@ -108,6 +108,7 @@ bench: setup
 	@$(VENV_PYTHON) -m tests.bench.one_sum
 	@$(VENV_PYTHON) tests/bench/secure_round.py
 	@$(VENV_PYTHON) -m tests.bench.million_events
+	@$(VENV_PYTHON) -m tests.bench.console_pages
 	@$(VENV_PYTHON) -m tests.bench.scorer
 
 scale: setup

@@ -37,7 +37,13 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"moment": moment, "volume": volume, "grouped": grouped, "json": _json}
+        self._environment.filters |= {
+            "moment": moment,
+            "volume": volume,
+            "grouped": grouped,
+            "spaced": spaced,
+            "json": _json,
+        }
         self._static = {
             path.relative_to(_HERE / "static").as_posix(): (path.read_bytes(), _TYPES[path.suffix])
             for path in sorted((_HERE / "static").rglob("*"))
@@ -113,6 +119,11 @@ def volume(count: float | None) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError
+
+
+def spaced(iso: str | None) -> str:
+    """Return an ISO time in UTC as the other times are shown."""
+    return "–" if not iso else iso.replace("T", " ").replace("Z", " UTC")
 
 
 def grouped(number: float | None) -> str:

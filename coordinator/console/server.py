@@ -98,6 +98,7 @@ def _listen(address: str) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, int(port)))
+        sock.listen(256)
     except OSError as error:
         sock.close()
         reason = (error.strerror or type(error).__name__).lower()

@@ -12,9 +12,15 @@ from coordinator.console.visit import Visit
 from coordinator.export import side_files
 from privacy.log.export import export_lines, read_parts
 from privacy.log.kinds import KINDS
+from privacy.log.record import Event
 
-__all__ = ["detail", "export", "listing", "proof"]
+__all__ = ["detail", "export", "gist", "listing", "proof"]
 
+# Keys of a body that tell a record from its neighbours, in the order in which they are read.
+_TELLING = (
+    *("action", "member", "class", "evidence", "resource", "decision", "from", "to", "payload_kind", "bytes"),
+    *("origin", "size", "version", "status", "who"),
+)
 CHUNK = 1 << 18
 IN_MEMORY = 8 << 20
 
@@ -26,7 +32,17 @@ def listing(visit: Visit) -> Response:
     reader = visit.desk.log
     page = reader.page(below, (kind,) if kind in KINDS else (), job) if reader.exists else None
     head = reader.head() if reader.exists else None
-    return visit.page("log.html.j2", page=page, head=head, kind=kind, job=job, below=below, kinds=sorted(KINDS))
+    gists = {event.seq: gist(event) for event in page.events} if page else {}
+    return visit.page(
+        "log.html.j2", gists=gists, page=page, head=head, kind=kind, job=job, below=below, kinds=sorted(KINDS)
+    )
+
+
+def gist(event: Event) -> str:
+    """Return what tells a record from others of its kind, at most 120 characters; "" where nothing does."""
+    parts = [str(event.body[name]) for name in _TELLING if event.body.get(name) not in (None, "")]
+    text = " · ".join(parts)
+    return text if len(text) <= 120 else text[:119] + "…"
 
 
 def detail(visit: Visit) -> Response:
