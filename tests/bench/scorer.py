@@ -1,6 +1,6 @@
 """Time the scorer: one applicant over HTTP, beside an empty endpoint that reads the same body, in the same run.
 
-    python -m tests.bench.scorer [--seconds 0.5] [--rounds 20]
+    python -m tests.bench.scorer [--seconds 0.15] [--rounds 60]
 
 Three endpoints at four connections, in turns: `empty` (FastAPI, the same pydantic body, `{"ok": true}`), `/v1/score`
 (score, PD, grade and sub-scores; nothing kept), and `/v1/decisions` (reasons, limit, price; in the decision log
@@ -140,8 +140,8 @@ def answers(port: int) -> bool:
 def main() -> int:
     """Run the bench and print its table."""
     parser = argparse.ArgumentParser(description="Time the scorer beside an empty endpoint.")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each endpoint in each round")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=0.15, help="of each endpoint in each round")
+    parser.add_argument("--rounds", type=int, default=60)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
