@@ -17,6 +17,7 @@ from privacy.log.signoff import (
     Proposal,
     count_ballots,
     decode_proposal,
+    kept_ballot,
     least_quorum,
     read_ballot,
     sign_ballot,
@@ -140,6 +141,14 @@ def test_a_ballot_without_a_signature_is_forged() -> None:
     bare = encode_envelope(Statement(subjects, payload["predicateType"], payload["predicate"]), None)
     with refused("ballot-forged", VerificationError):
         read_ballot(bare, PROPOSAL, PINNED)
+
+
+def test_a_kept_ballot_is_shown_as_it_was_signed_and_nothing_else_is() -> None:
+    for decision in ("approve", "reject"):
+        assert kept_ballot(signed(NAMES[0], decision)) == ballot_of(NAMES[0], decision)
+    for raw in (b"", b"{}", b"[]", b'{"payload":"e30="}', b'{"payload":1}', b"[" * 2**15):
+        with refused("ballot-malformed", VerificationError):
+            kept_ballot(raw)
 
 
 def test_an_outsider_has_no_vote() -> None:
