@@ -30,6 +30,8 @@ from privacy.wire import Packet, encode_packet
 __all__ = ["Registrar", "RegistrarDesk"]
 
 _US = 1_000_000
+_HOUR_US = 3600 * _US
+_MOST_AN_HOUR = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,9 @@ class Registrar:
 
     def _issue(self, member: str, request_pem: str) -> bytes:
         desk = self._desk
+        since = int(desk.now().timestamp()) * _US - _HOUR_US
+        if sum(each.issued >= since for each in desk.enrolment.certificates.of_member(member)) >= _MOST_AN_HOUR:
+            raise PeerError("renewals-too-many", f"{_MOST_AN_HOUR} certificates in an hour are enough for one member")
         public, root = check_request(request_pem), load_authority(desk.config)
         issued = authority.issue_member_certificate(
             root, member, public, desk.now(), desk.config.policy.certificate_days
