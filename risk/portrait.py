@@ -124,9 +124,7 @@ def build_reference(table: Table, dictionary: Dictionary, axes: Sequence[Sequenc
     chosen = {name: tuple(field for field in fields if field in knots) for name, fields in asked.items()}
     for name, fields in chosen.items():
         if not fields:
-            raise InputError(
-                "reference-empty", f"portrait.{name}: each of its fields is empty in every row; choose others"
-            )
+            raise InputError("reference-empty", f"portrait.{name}: its fields are empty in every row; choose others")
     means = {name: _mean_knots(table, dictionary, fields, knots) for name, fields in chosen.items()}
     return Reference(dictionary.digest(), table.rows, knots, asked, chosen, means)
 

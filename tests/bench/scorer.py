@@ -1,10 +1,10 @@
 """Time the scorer: one applicant over HTTP, beside an empty endpoint that reads the same body, in the same run.
 
-    python -m tests.bench.scorer [--seconds 0.15] [--rounds 60]
+    python -m tests.bench.scorer [--seconds 0.3] [--rounds 20]
 
-Three endpoints at four connections, in turns: `empty` (FastAPI, the same pydantic body, `{"ok": true}`), `/v1/score`
+Three endpoints at four connections: `empty` (FastAPI, the same pydantic body, `{"ok": true}`), `/v1/score`
 (score, PD, grade and sub-scores; nothing kept), and `/v1/decisions` (reasons, limit, price; in the decision log
-and the table, both synced before the answer). What a sync of this disk costs is told beside it. Each figure is the
+and the table, both synced before the answer). Each takes turns with the empty one. Each figure is the
 median over the rounds; load from elsewhere moves all three, the server's CPU for one request the least.
 """
 
@@ -140,8 +140,8 @@ def answers(port: int) -> bool:
 def main() -> int:
     """Run the bench and print its table."""
     parser = argparse.ArgumentParser(description="Time the scorer beside an empty endpoint.")
-    parser.add_argument("--seconds", type=float, default=0.15, help="of each endpoint in each round")
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each endpoint in each round")
+    parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -160,33 +160,33 @@ def main() -> int:
             start = wait_for(scorer, told.exists)
             port = int(json.loads(told.read_text("utf-8"))["http"].rpartition(":")[2])
             wait_for(empty, lambda: answers(empty_port))
-            turns = (
-                Turn(empty.pid, empty_port, "/empty", lambda: rows[next(count) % len(rows)]),
-                Turn(scorer.pid, port, "/v1/score", lambda: rows[next(count) % len(rows)]),
-                Turn(scorer.pid, port, "/v1/decisions", lambda: body(next(count))),
-            )
-            found: dict[str, list[Figures]] = {turn.path: [] for turn in turns}
-            syncs = []
-            for _ in range(options.rounds):
-                syncs.append(sync_ms(Path(tempfile.mkdtemp(dir=folder))))
-                for turn in turns:
-                    found[turn.path].append(load(turn, secret, options.seconds))
+            floor = Turn(empty.pid, empty_port, "/empty", lambda: rows[next(count) % len(rows)])
+            score = Turn(scorer.pid, port, "/v1/score", lambda: rows[next(count) % len(rows)])
+            decisions = Turn(scorer.pid, port, "/v1/decisions", lambda: body(next(count)))
+            sync = sync_ms(folder)
+            print(f"scorer listens after {start:.2f} s; {CONNECTIONS} connections; one sync of this disk {sync:.2f} ms")
+            print(f"{'endpoint':16}{'req/s':>10}{'of empty':>10}{'p50 ms':>10}{'p99 ms':>10}{'CPU us':>10}")
+            for turn in (score, decisions):
+                _compare(floor, turn, secret, options)
         finally:
             for process in (empty, scorer):
                 process.terminate()
                 process.wait()
-    _show(found, start, statistics.median(syncs))
     return 0
 
 
-def _show(found: dict[str, list[Figures]], start: float, sync: float) -> None:
-    floor = statistics.median(each.rate for each in found["/empty"])
-    print(f"scorer listens after {start:.2f} s; one sync of this disk {sync:.2f} ms; {CONNECTIONS} connections")
-    print(f"{'endpoint':16}{'req/s':>10}{'of empty':>10}{'p50 ms':>10}{'p99 ms':>10}{'CPU us':>10}")
-    for name, each in found.items():
+def _compare(floor: Turn, turn: Turn, secret: str, options: argparse.Namespace) -> None:
+    """Load an endpoint and the empty one in turns, and print the medians of both."""
+    found: dict[str, list[Figures]] = {floor.path: [], turn.path: []}
+    for number in range(options.rounds):
+        # Whoever comes second meets a machine that the first has warmed or worn.
+        for each in (floor, turn) if number % 2 else (turn, floor):
+            found[each.path].append(load(each, secret, options.seconds))
+    least = statistics.median(each.rate for each in found[floor.path])
+    for path, figures in found.items():
         keys = ("rate", "p50", "p99", "cpu_us")
-        rate, p50, p99, cpu = (statistics.median(getattr(one, key) for one in each) for key in keys)
-        print(f"{name:16}{rate:10.0f}{rate / floor:10.0%}{p50:10.2f}{p99:10.2f}{cpu:10.0f}")
+        rate, p50, p99, cpu = (statistics.median(getattr(one, key) for one in figures) for key in keys)
+        print(f"{path:16}{rate:10.0f}{rate / least:10.0%}{p50:10.2f}{p99:10.2f}{cpu:10.0f}")
 
 
 if __name__ == "__main__":
