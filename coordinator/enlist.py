@@ -50,9 +50,8 @@ class Enlistment:
             return
         if isinstance(message, say.Accept):
             self.accepted.add(sender)
-        elif isinstance(message, say.Decline | say.Halt):
+        elif isinstance(message, say.Decline) or (isinstance(message, say.Halt) and sender in self.waiting):
             self.declined[sender] = message.code
-            self.accepted.discard(sender)
         else:
             raise PeerError("enlist-kind", f"{envelope.sender} answers an offer with a {envelope.kind}")
         self.waiting.discard(sender)

@@ -235,7 +235,7 @@ class Session:
                 say("job_offered", job=manifest.job, recipe=manifest.recipe, reason="waits for a person here")
                 await self._reply(manifest, msg.Decline(PENDING))
             else:
-                await self._answer_offer(manifest, decision)
+                await self._answer_offer(manifest, decision, msg.Decline("refused-by-person"))
             return
         self._offers[manifest.job] = manifest
         self._bank.decided(manifest, "")
@@ -248,16 +248,16 @@ class Session:
             decision = self._bank.offers.decision(job) if self._bank.offers else None
             if decision is not None:
                 del self._held[job]
-                await self._answer_offer(manifest, decision)
+                # A second decline would be the same message as the one that said to wait.
+                await self._answer_offer(manifest, decision, msg.Halt("refused-by-person"))
 
-    async def _answer_offer(self, manifest: Manifest, decision: Decision) -> None:
+    async def _answer_offer(self, manifest: Manifest, decision: Decision, refusal: msg.Message) -> None:
         reason = "" if decision.accepted else decision.reason or "refused by a person at the bank"
         self._bank.decided(manifest, reason, decision.who)
         say("job_accepted" if decision.accepted else "job_declined", job=manifest.job, reason=reason)
         if decision.accepted:
             self._offers[manifest.job] = manifest
-        # A second decline would be the same message as the one that said to wait.
-        await self._reply(manifest, msg.Accept() if decision.accepted else msg.Halt("refused-by-person"))
+        await self._reply(manifest, msg.Accept() if decision.accepted else refusal)
 
     async def _charter(self, envelope: Envelope, message: msg.Charter) -> None:
         manifest = self._manifest(envelope, message.manifest)
