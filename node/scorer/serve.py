@@ -21,6 +21,7 @@ from node.config import NodeConfig
 from node.decision_store import DecisionStore
 from node.disk_space import DiskRule
 from node.journal_line import say
+from node.page.routes import add_page
 from node.scorer.app import create_app
 from node.scorer.engine import DeskFiles, Engine
 from node.scorer.office import Office
@@ -80,8 +81,10 @@ def _ignore(_number: int, _frame: object) -> None:
 
 def _settings(config: NodeConfig, office: Office) -> uvicorn.Config:
     scoring = config.scoring
+    app = create_app(office)
+    add_page(app, config.member.id, is_secure=scoring.certificate is not None)
     return uvicorn.Config(
-        create_app(office),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
