@@ -140,7 +140,11 @@ def open_rows(
         yield (frame if only is None else frame.filter(pl.col(only[0]).cast(pl.String) == only[1])), types
         return
     # Only a bank that maps SQL needs SQLAlchemy.
-    from node.connectors.database import read_rows
+    try:
+        from node.connectors.database import read_rows
+    except ModuleNotFoundError:
+        message = f"{name}: a SELECT needs SQLAlchemy; install creditmesh[serve], or give a file"
+        raise InputError("connectors-extra", message) from None
 
     assert origin.database is not None and origin.sql is not None  # `Origin` refuses anything else
     for names, batch in read_rows(origin.database, databases[origin.database], origin.sql, only):

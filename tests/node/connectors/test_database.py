@@ -1,13 +1,15 @@
 """A SELECT runs read-only, its password stands nowhere, and a faulty one is told without a row's value."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from node.connectors.copies import open_rows
 from node.connectors.database import BATCH_ROWS, read_rows
-from node.connectors.settings import Database
+from node.connectors.settings import Database, Origin
 from privacy.errors import InputError
 from tests.postgres_server import PostgresServer, Unavailable
 
@@ -104,6 +106,14 @@ def test_a_password_is_never_in_a_message(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("CORE_PASSWORD")
     with pytest.raises(InputError, match="CORE_PASSWORD is not set"):
         list(read_rows("core", Database(url=url, password_env="CORE_PASSWORD"), "SELECT 1"))
+
+
+def test_without_sqlalchemy_a_select_is_told_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "node.connectors.database")
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+
+    with pytest.raises(InputError, match=r"install creditmesh\[serve\]"):
+        next(open_rows({}, Origin(sql="SELECT 1", database="core"), "bills"))
 
 
 @pytest.fixture(scope="module")
