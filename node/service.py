@@ -123,9 +123,7 @@ async def _work(
         policy=network_policy(peers.logs[member], member, peers.witnesses),
     )
     cosigning = Cosigning(cosigner, gate, store, witness, config.state.dir)
-    consortium = consortium_of(keys.tls.certificate_pem, member)
-    signer = Signer(member, consortium, peers.coordinator, live.members, config.permit.sign_off)
-    signing = Signing(signer, keys.identity, gate, store, config.state.dir)
+    signing = Signing(_signer(config, keys, live), keys.identity, gate, store, config.state.dir)
     loop = asyncio.get_running_loop()
     commands = partial(take_notes, config.state.dir, store.append)
     bank = _bank(config, (keys, live), store, lambda: loop.call_soon_threadsafe(cosigning.settle))
@@ -140,6 +138,13 @@ async def _work(
     )
     session = Session(bank, gate)
     return await _until_stopped((*running, _settle_often(session)), session, cosigning, inbox)
+
+
+def _signer(config: NodeConfig, keys: NodeKeys, live: LivePeers) -> Signer:
+    """Return who signs models off here, and whom it believes."""
+    member = config.member.id
+    consortium = consortium_of(keys.tls.certificate_pem, member)
+    return Signer(member, consortium, live.peers.coordinator, live.members, config.permit.sign_off)
 
 
 async def _settle_often(session: Session) -> None:
