@@ -34,6 +34,7 @@ def test_a_submitted_job_carries_settings_parameters_and_schema(
         "seed": 0,
         "holdout_ppm": 300_000,
         "max_rows": 1_048_576,
+        "approval_wait_s": 0,
     }
     assert job.spec["schema"]["name"] == "room"
 
