@@ -2,7 +2,8 @@
 
 Reads files and judges nothing by them. members.json is what every bank pins: `{"coordinator": {"identity", "log"},
 "members": {ID: {"identity", "log", "witness"}}, "regulator": {"witness"}}`, where identities are 64 hex digits and
-the others verifier keys. An auditor gets it from a bank, not from the coordinator.
+the others verifier keys. A member may have `checked`, how the bank came to believe its keys, and what stands under
+`waiting` it does not believe; neither matters here. An auditor gets the file from a bank, not from the coordinator.
 """
 
 import json
@@ -18,7 +19,7 @@ __all__ = ["Members", "load_members", "load_vkey"]
 
 _LIMIT_BYTES = 1 << 20
 _COORDINATOR_KEYS = {"identity", "log"}
-_MEMBER_KEYS = {"identity", "log", "witness"}
+_MEMBER_KEYS = {"identity", "log", "witness", "checked"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.members import load_members
 from node.keys_file import read_peers
 from node.pin_book import PinBook, new_book
 from privacy.errors import InputError, VerificationError
@@ -157,3 +158,10 @@ def test_the_file_is_whole_and_a_broken_one_is_told(book: PinBook, tmp_path: Pat
     path.write_text(json.dumps(document))
     with refused("peers-format", InputError):
         book.take([GAMMA], verified_only=True)
+
+
+def test_the_auditor_reads_the_book_and_believes_what_the_bank_believes(book: PinBook, tmp_path: Path) -> None:
+    book.take([BETA, GAMMA], verified_only=True)
+    book.verify("beta", BETA.entry.fingerprint())
+    members = load_members(tmp_path / "members.json")
+    assert set(members.identities) == {"alpha", "beta", "coordinator"}
