@@ -223,6 +223,21 @@ def check_segments(entry: Mapping[str, Any], table: Table, dictionary: Dictionar
         assert sum(hidden) == 0 or sum(hidden) >= 100 or not shown
 
 
+def check_prior(prior: Mapping[str, Any] | None, model: Model, target: np.ndarray, bins: np.ndarray) -> None:
+    """Hold the PDs for another population against the rows, each weighted so that the bad rate is that population's."""
+    if prior is None:
+        return
+    rate, trained = prior["population_bad_rate"], model.training["bads"] / model.training["rows"]
+    shift = math.log(rate / (1 - rate)) - math.log(trained / (1 - trained))
+    near(prior["log_odds_shift"], shift)
+    near(prior["training_bad_rate"], trained)
+    near(prior["bad_rate"], rate)
+    pd = 1.0 / (1.0 + np.exp(-((bins + 0.5) / 64 + shift)))
+    weight = np.where(target == 1, rate / target.mean(), (1 - rate) / (1 - target.mean()))
+    # Within a cell the weights are taken as one, so the mean is that of the rows to within a cell's width.
+    near(prior["mean_pd"], float(np.sum(weight * pd) / weight.sum()), 0.03)
+
+
 def check_model(entry: Mapping[str, Any], model: Model, table: Table, dictionary: Dictionary) -> None:
     """Hold one model's entry of a report against all selected rows."""
     bins = bins_of(model, table)
@@ -239,6 +254,7 @@ def check_model(entry: Mapping[str, Any], model: Model, table: Table, dictionary
         four = [np.sum(approved & ~bad), np.sum(approved & bad), np.sum(~approved & ~bad), np.sum(~approved & bad)]
         names = ("goods_approved", "bads_approved", "goods_declined", "bads_declined")
         assert [found[name] for name in names] == four
+    check_prior(entry["prior"], model, table.target, bins)
     check_drift(entry, model, table, bins)
     check_grades(entry, model, table.target, bins)
     check_periods(entry, model, table, bins, 100)

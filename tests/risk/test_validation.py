@@ -19,6 +19,7 @@ from risk.job import rounds
 from risk.model import Model
 from risk.modelfile import encode_model, model_digest
 from risk.recipe import Ask, run_plain
+from risk.spec import JobSpec
 from risk.split import keyed_split, split
 from risk.table import Table, concatenate
 from risk.validation import local_validation
@@ -146,6 +147,20 @@ def test_a_card_without_a_field_has_one_grade_and_no_ranking() -> None:
     report = validate(spec, rows)
     check_report(report, [empty, MODELS[0]], selected_table(spec, rows), DICTIONARY)
     assert report["models"]["champion"]["scores"]["auc"] == 0.5
+
+
+def test_rows_that_either_model_was_trained_on_are_left_out(tables: list[Table]) -> None:
+    spec = JobSpec("scorecard", 1, recipe("scorecard").parse_parameters({}), DICTIONARY, 4, 1 << 16, 7, 500_000)
+    books = [Book(table, spec) for table in tables]
+    other = run_plain(rounds(spec), lambda ask: sum_of(ask, books)).model
+    first = train_model("scorecard", tables, DICTIONARY)
+    asked = validation_spec([first, other], tables, DICTIONARY, {})
+    report = validate(asked, tables)
+    held = [
+        table.select(np.intersect1d(split(table.target, table.member, 0, 0.3).holdout, book.rows("holdout")))
+        for table, book in zip(tables, books, strict=True)
+    ]
+    check_report(report, [first, other], concatenate(held), DICTIONARY)
 
 
 def test_too_few_rows_show_nothing() -> None:
