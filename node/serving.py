@@ -116,6 +116,7 @@ def installed_of(state: Path, dictionary: Dictionary, entry: InService) -> Insta
 def named(state: Path, name: str) -> InService:
     """Return the model or head of a digest, of the beginning of one, or of a file, which is then kept by its digest.
 
+    A model of this bank's last jobs comes with the head of its job, for the bank's own calibration of its PDs.
     Raises `InputError` where there is none, or several.
     """
     path = Path(name)
@@ -132,7 +133,7 @@ def named(state: Path, name: str) -> InService:
         sha256 = model_store.put(state, content)
     else:
         raise InputError("model-unknown", f"{name[:200]}: neither a model's digest (8 digits or more) nor a file")
-    return _entry(sha256, model_store.get(state, sha256))
+    return _calibrated(state, _entry(sha256, model_store.get(state, sha256)))
 
 
 def chosen(state: Path, recipe: str) -> InService:
@@ -145,8 +146,9 @@ def chosen(state: Path, recipe: str) -> InService:
     if kind not in KINDS or not all(_is_digest(models.get(name)) for name in ("network", "own", "head")):
         raise InputError("chosen-form", f"{path}: not the file that this node writes; move it away")
     wanted = _entry(models["head"], model_store.get(state, models["head"]))
+    own = wanted.own if kind == "mixed" else models["own"]
     label = decode_model(model_store.get(state, models["own" if kind == "own" else "network"])).recipe
-    return InService(kind, label, wanted.network, models["own"], models["head"])
+    return InService(kind, label, wanted.network, own, models["head"])
 
 
 def promoted(state: Path) -> Serving:
@@ -170,6 +172,19 @@ def _entry(sha256: str, content: bytes) -> InService:
         return InService("mixed", "head", head.network, head.partner, sha256)
     model = decode_model(content)
     return InService("network", model.recipe, sha256, None, None)
+
+
+def _calibrated(state: Path, entry: InService) -> InService:
+    """Return a model in service with the head of the job that it came from, where this bank's results know it."""
+    path = state / "result.json"
+    results = _read_object(path).values() if entry.kind == "network" and path.exists() else ()
+    for models in (result.get("models") for result in results if isinstance(result, dict)):
+        if not isinstance(models, dict) or not _is_digest(models.get("head")):
+            continue
+        for kind in ("network", "own"):
+            if models.get(kind) == entry.sha256:
+                return InService(kind, entry.recipe, models["network"], models["own"], models["head"])
+    return entry
 
 
 def _load(state: Path, dictionary: Dictionary, entry: InService) -> RowScorer:

@@ -175,6 +175,12 @@ def test_what_a_job_chose_and_a_quorum_signed_can_be_used(tmp_path: Path) -> Non
         assert main(["use", "--chosen", "trees", *where]) == 0
         champion = json.loads((state / "serving.json").read_text("utf-8"))["champion"]
         assert champion["kind"] == kind and champion[key] == models[key]
+    for kind in ("network", "own"):
+        # By digest alone, too, a model brings the calibration that its job fitted for this bank.
+        assert main(["use", str(models[kind]), *where]) == 0
+        champion = json.loads((state / "serving.json").read_text("utf-8"))["champion"]
+        assert (champion["kind"], champion["head"]) == (kind, head.head)
+    (state / "result.json").unlink()
     document = {"champion": in_service("scorecard").sha256, "challenger": network.sha256, "statements": {}}
     (state / "promoted.json").write_text(json.dumps(document), "utf-8")
     assert main(["use", "--promoted", *where]) == 0
