@@ -16,6 +16,7 @@ __all__ = ["Chapter", "cause_of", "tell"]
 _GRAVE = frozenset({"job-failed", "job-paused", "members-excluded", "member-left-out", "job-cancelled"})
 # Reasons were kept as sentences before they had codes; what they are recognised by.
 _CAUSES = (
+    ("sum-unverified", re.compile(r"sum not verified")),
     ("member-lost", re.compile(r"member lost|was lost|members are left")),
     ("members-too-few", re.compile(r"at least \d+ are needed|members are enrolled|too few")),
     ("cancelled", re.compile(r"operator cancelled|cancelled in the queue")),
@@ -23,7 +24,6 @@ _CAUSES = (
     ("progress-damaged", re.compile(r"kept (of|for) this job|was kept, but")),
     ("coordinator-restarted", re.compile(r"coordinator was (restarted|stopped)")),
     ("deadline", re.compile(r"did not answer within|did not read within")),
-    ("sum-unverified", re.compile(r"sum not verified")),
     ("sum-unopened", re.compile(r"^round \d+:")),
     ("internal", re.compile(r"^internal error")),
 )
