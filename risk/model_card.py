@@ -13,6 +13,7 @@ from typing import Any
 from risk.card import Scorecard
 from risk.dossier import Dossier
 from risk.model_card_texts import (
+    ANSWERS,
     BANDS,
     DIMENSIONS,
     NOT_FOR,
@@ -57,7 +58,7 @@ def card_of(dossier: Dossier) -> ModelCard:
         _fields(dossier),
         _dropped(dossier),
         _figures(dossier),
-        *(part(dossier, job, report) for job, report in dossier.validations for part in (_validation, _segments)),
+        *_validated(dossier),
         _privacy(dossier),
         _sign_off(dossier),
         _lineage(dossier),
@@ -141,6 +142,16 @@ def _figures(dossier: Dossier) -> Section:
     return Section(say("figures-title"), tuple(sentences), ((say("figure"), say("value")), *rows))
 
 
+def _validated(dossier: Dossier) -> list[Section]:
+    """Return the sections of every validation."""
+    found = []
+    for job, report in dossier.validations:
+        found += [_validation(dossier, job, report), _segments(dossier, job, report)]
+        if report.get("comparison"):
+            found.append(_comparison(dossier, job, report))
+    return found
+
+
 def _validation(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Section:
     entry, rows = dossier.entry(report), report["rows"]
     scores, drift = entry["scores"], entry.get("drift") or {}
@@ -187,6 +198,18 @@ def _segments(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Section:
         if hidden:
             rows.append((text(str(field["field"])), say("withheld", count=str(hidden)), *(text("-"),) * 4))
     return Section(say("segments-title"), (say("segments-of", job=job),), (head, *rows))
+
+
+def _comparison(dossier: Dossier, job: str, report: Mapping[str, Any]) -> Section:
+    """Return what the promotion rule found between the two models of a validation; banks decide, not the rule."""
+    verdict = report["comparison"]["promotion"]
+    role = next(role for role, entry in report["models"].items() if entry["sha256"] == dossier.sha256)
+    rows = []
+    for each in verdict["reasons"]:
+        holds = say("unknown") if each["holds"] is None else say("yes") if each["holds"] else say("no")
+        rows.append((text(str(each["code"])), holds, Text(str(each["text"]), str(each["text_zh"]))))
+    sentences = (say("compared", job=job, role=ROLES[role]), ANSWERS[verdict["answer"]])
+    return Section(say("compared-title"), sentences, ((say("test"), say("met"), say("found")), *rows))
 
 
 def _privacy(dossier: Dossier) -> Section:

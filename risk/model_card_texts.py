@@ -6,7 +6,19 @@ Theory: one place for all sentences, so that neither language has one that the o
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["BANDS", "DIMENSIONS", "NOT_FOR", "REASONS", "ROLES", "SELECTIONS", "STATES", "Text", "say", "text"]
+__all__ = [
+    "ANSWERS",
+    "BANDS",
+    "DIMENSIONS",
+    "NOT_FOR",
+    "REASONS",
+    "ROLES",
+    "SELECTIONS",
+    "STATES",
+    "Text",
+    "say",
+    "text",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,14 @@ _TEXTS: Final = {
     "withheld": Text("{count} with too few rows to be shown", "{count} 个分群样本过少，不予显示"),
     "yes": Text("met", "满足"),
     "no": Text("not met", "不满足"),
+    "compared-title": Text("Champion against challenger", "冠军与挑战者"),
+    "compared": Text(
+        "Job {job} scored two models in shadow on the same rows; this one was the {role}.",
+        "作业 {job} 在相同样本上对两个模型作影子评分；本模型为其中的{role}。",
+    ),
+    "test": Text("Test", "检验项"),
+    "met": Text("Met", "是否满足"),
+    "found": Text("Found", "结果"),
     "privacy-title": Text("What is promised about privacy", "隐私承诺"),
     "privacy-sums": Text(
         "Nobody saw a member's part: only sums over at least four members were opened.",
@@ -198,6 +218,12 @@ STATES: Final = {
     "rejected": Text("rejected", "已否决"),
     "superseded": Text("superseded", "已被取代"),
     "withdrawn": Text("withdrawn", "已撤回"),
+}
+
+ANSWERS: Final = {
+    "promote": Text("The rule would promote the challenger.", "按规则可将挑战者提升为冠军。"),
+    "keep": Text("The rule would keep the champion.", "按规则应保留冠军。"),
+    "insufficient": Text("The rule cannot tell: figures are missing.", "指标不足，规则无法判断。"),
 }
 
 BANDS: Final = {"stable": Text("stable", "稳定"), "watch": Text("watch", "关注"), "act": Text("act", "须处置")}

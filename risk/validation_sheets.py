@@ -32,6 +32,9 @@ def validation_sheets(
     sheets.append(("csi", _table(entry.get("fields", ()))))
     sheets.append(("stability", _table(entry.get("stability", ()))))
     sheets.append(("fairness", _table(entry.get("fairness", ()))))
+    compared = report.get("comparison")
+    if compared:
+        sheets.append(("promotion rule", _table(compared["promotion"]["reasons"])))
     return [(f"v{place} {name}", rows) for name, rows in sheets]
 
 

@@ -7,6 +7,7 @@ import pytest
 from risk.model_card import card_of
 from risk.model_card_page import render_html, render_markdown
 from risk.model_card_texts import (
+    ANSWERS,
     BANDS,
     DIMENSIONS,
     NOT_FOR,
@@ -17,6 +18,8 @@ from risk.model_card_texts import (
     Text,
     say,
 )
+from risk.pack import pack_sheets
+from risk.promotion import promotion
 from tests.risk.dossiers import HOSTILE, dossier_of
 
 
@@ -52,6 +55,26 @@ def test_segments_and_what_moved_are_told() -> None:
     report = {**dossier.validations[0][1], "models": {"champion": bare}}
     page = render_markdown(card_of(replace(dossier, validations=(("job-2", report),))), ["en"]).decode()
     assert "declares no segment" in page and "lowest AUC is 0.6100" in page.replace("\\", "")
+
+
+@pytest.mark.parametrize(("gain", "answer"), [
+    ({"difference": 0.05, "standard_error": 0.001}, "cannot tell"), (None, "cannot tell"),
+    ({"difference": -0.05, "standard_error": 0.001}, "keep"),
+])  # fmt: skip
+def test_a_comparison_tells_the_rule_s_answer_and_every_test(gain: dict[str, float] | None, answer: str) -> None:
+    dossier = dossier_of("scorecard", validated=True)
+    report = dossier.validations[0][1]
+    other = {**report["models"]["champion"], "sha256": "00" * 32}
+    mine = {**report["models"]["champion"], "gain": gain}
+    verdict = promotion(other, mine).to_document()
+    compared = {**report, "models": {"champion": other, "challenger": mine}, "comparison": {"promotion": verdict}}
+    shown = replace(dossier, validations=(("job-2", compared),))
+    english, chinese = (render_markdown(card_of(shown), [name]).decode() for name in ("en", "zh"))
+    assert answer in english and "this one was the challenger" in english
+    for reason in verdict["reasons"]:
+        assert f"| {reason['code']} |" in english and reason["text_zh"][:6] in chinese.replace("\\", "")
+    (rows,) = (sheet.rows for sheet in pack_sheets(shown) if sheet.name == "v1 promotion rule")
+    assert [row[0] for row in rows[1:]] == [reason["code"] for reason in verdict["reasons"]]
 
 
 def test_dropped_fields_are_named_with_their_reason() -> None:
@@ -106,6 +129,7 @@ def test_every_text_stands_in_both_languages() -> None:
         *STATES.values(),
         *DIMENSIONS.values(),
         *REASONS.values(),
+        *ANSWERS.values(),
         *BANDS.values(),
         *SELECTIONS.values(),
     ):
