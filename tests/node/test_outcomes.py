@@ -49,7 +49,11 @@ def test_outcomes_are_taken_once_however_often_they_come(tmp_path: Path) -> None
 def test_the_same_line_twice_is_one_outcome(tmp_path: Path) -> None:
     state_of(tmp_path)
 
-    assert take(tmp_path, "A0,repaid,2026-04-01", "A0,repaid,2026-04-01") == Taken(2, 1, 0, 0, 0)
+    assert take(tmp_path, "A0,repaid,2026-04-02", "A0,repaid,2026-04-01") == Taken(2, 1, 0, 0, 0)
+
+    store = OutcomeStore(tmp_path / "state")
+    assert store.newest()["A0"].ended_on == "2026-04-01"  # the day it was known first
+    store.close()
 
 
 def test_applications_never_decided_here_are_left_out_and_counted(tmp_path: Path) -> None:

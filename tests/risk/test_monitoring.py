@@ -41,6 +41,13 @@ def test_figures_are_those_of_the_rows() -> None:
     assert report["overrides"]["approved_by_model"]["bad_rate"] == 0.0
 
 
+def test_an_approval_without_an_outcome_yet_is_in_no_bad_rate() -> None:
+    report = monitoring_report(watched(final=np.array(["approve"] * 4)), None, {})
+
+    assert report["overrides"]["approved_by_model"]["matured"] == 1
+    assert report["overrides"]["approved_by_people"]["matured"] == 1
+
+
 def test_nothing_decided_is_no_error() -> None:
     none = {name: getattr(watched(), name)[:0] for name in Watched.__slots__}
 
