@@ -43,13 +43,15 @@ __all__ = ["Monitored", "monitor", "trained_on"]
 class Monitored:
     """What was found. report: as in the module's docstring. matured: decisions with an outcome that counts.
 
-    model: whose reference drift was measured against, the champion or the network's part of it.
+    declined: decisions that ended in a refusal, which have no outcome. model: whose reference drift was measured
+    against, the champion or the network's part of it.
     """
 
     report: dict[str, Any]
     dictionary: Dictionary
     model: Model
     matured: tuple[tuple[Decided, Outcome], ...]
+    declined: tuple[Decided, ...]
 
     @property
     def retrain(self) -> bool:
@@ -100,6 +102,7 @@ def monitor(config: NodeConfig, now: datetime) -> Monitored:
         dictionary=dictionary,
         model=model,
         matured=tuple(matured),
+        declined=tuple(each for each in scored if each.final == "decline" and each.application_id not in outcomes),
     )
 
 

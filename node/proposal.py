@@ -9,7 +9,8 @@
 It trains nothing and sends nothing: the operator gets `job.toml` from whoever decides so, the bank points `[source]
 table` at the new table by hand, and every bank's permit decides about the job as always. Theory: a training table grows
 only by decisions whose outcome window has passed, with the fields as the model saw them; a row that the table holds
-already is not added again. The folder appears whole or not at all.
+already is not added again. Refused applications join it without a target, for reject inference, where the dictionary
+has a column that tells them apart. The folder appears whole or not at all.
 """
 
 import json
@@ -76,7 +77,11 @@ def _grow(table: Path, found: Monitored, folder: Path) -> dict[str, Any]:
     dictionary = found.dictionary
     before = _plain(table, dictionary)
     held = trained_on(table)
-    added = [(decided, outcome) for decided, outcome in found.matured if decided.application_id not in held]
+    added: list[tuple[Decided, Outcome | None]] = [
+        (decided, outcome) for decided, outcome in found.matured if decided.application_id not in held
+    ]
+    if dictionary.accepted is not None:
+        added += [(decided, None) for decided in found.declined if decided.application_id not in held]
     rows = _rows(dictionary, added)
     grown = pl.concat([before, rows.select(before.columns)]) if added else before
     grown.write_parquet(folder / "table.parquet")
@@ -91,8 +96,9 @@ def _grow(table: Path, found: Monitored, folder: Path) -> dict[str, Any]:
         "grown_from": dataset_digest(table, dictionary.digest()),
         "dataset": dataset_digest(folder / "table.parquet", dictionary.digest()),
         "rows_before": before.height,
-        "rows_added": len(added),
-        "bads_added": sum(outcome.result == "bad" for _, outcome in added),
+        "rows_added": sum(outcome is not None for _, outcome in added),
+        "bads_added": sum(outcome is not None and outcome.result == "bad" for _, outcome in added),
+        "rejected_added": sum(outcome is None for _, outcome in added),
     }
 
 
@@ -123,19 +129,20 @@ def _schema(dictionary: Dictionary) -> dict[str, pl.DataType]:
     return kinds
 
 
-def _rows(dictionary: Dictionary, added: list[tuple[Decided, Outcome]]) -> pl.DataFrame:
-    """Return the matured decisions as rows of the table; what the model could not use is missing."""
+def _rows(dictionary: Dictionary, added: list[tuple[Decided, Outcome | None]]) -> pl.DataFrame:
+    """Return decisions as rows of the table, refused ones without a target; what the model could not use is missing."""
     # Fields that only cut segments are read by the same rules as those of the model.
     kept = tuple(replace(field, use="model") for field in dictionary.fields if field.use != "ignore")
     reader = RecordReader(replace(dictionary, fields=kept))
     rows = []
     for decided, outcome in added:
         values = reader.read(decided.fields, decided.unusable).values
-        row: dict[str, Any] = {dictionary.target.field: float(outcome.result == "bad")}
+        target = None if outcome is None else float(outcome.result == "bad")
+        row: dict[str, Any] = {dictionary.target.field: target}
         if dictionary.time is not None:
             row[dictionary.time.field] = decided.day.strftime(dictionary.time.format)
         if dictionary.accepted is not None:
-            row[dictionary.accepted] = 1.0
+            row[dictionary.accepted] = float(outcome is not None)
         for field, value in zip(kept, values, strict=True):
             category = field.kind == "category" and value is not None
             row[field.name] = field.levels[int(value or 0)] if category else value

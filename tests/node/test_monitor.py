@@ -20,7 +20,7 @@ from risk.bank import own_models
 from risk.book import Book
 from risk.catalogue import recipe
 from risk.spec import JobSpec
-from tests.node.decisions import override
+from tests.node.decisions import keep, override, row_of
 from tests.node.wheel import Wheel, make_wheel
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -169,6 +169,25 @@ def test_once_trained_on_an_outcome_is_not_new_and_no_row_comes_twice(wheel: Whe
     assert again is not None
     manifest = json.loads((again / "manifest.json").read_text())
     assert (manifest["rows_before"], manifest["rows_added"]) == (1900, 350)
+
+
+def test_refused_applications_join_the_table_without_a_target(wheel: Wheel) -> None:
+    wheel.decide("a", 300, FIRST)
+    keep(wheel.folder / "state", [
+        row_of(f"no{n}", FIRST, {"cash": -3.0, "debt": 1.5}, outcome="decline", model_sha256=wheel.sha256)
+        for n in range(40)
+    ])  # fmt: skip
+    settings = wheel.settings(new_outcomes="300")
+
+    folder = propose(settings, monitor(settings, NOW), NOW)
+
+    assert folder is not None
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["rows_added"], manifest["rejected_added"]) == (300, 40)
+    last = pl.read_parquet(folder / "table.parquet").tail(40)
+    assert last["accepted"].to_list() == [0.0] * 40 and last["bad"].null_count() == 40
+    assert read_table(folder / "table.parquet", wheel.dictionary, "bank").rows == 1800
+    assert pl.read_parquet(folder / "lineage.parquet").height == 340
 
 
 def test_what_the_model_could_not_use_is_missing_in_the_grown_table(wheel: Wheel) -> None:
