@@ -11,6 +11,7 @@ import pytest
 
 from coordinator.backup import back_up, restore
 from coordinator.store import Store
+from node import backup as node_backup
 from tests.e2e.consortium_room import ConsortiumRoom
 from tests.postgres_server import PostgresServer, Unavailable
 
@@ -81,7 +82,7 @@ class Room(ConsortiumRoom):
 def test_a_killed_coordinator_goes_on_from_its_backup(
     tmp_path: Path, urls: list[tuple[str | None, str | None]]
 ) -> None:
-    with Room(tmp_path, 4, {"rejoin_s": 60}) as room:
+    with Room(tmp_path, 4, {"rejoin_s": 60}, rows=400) as room:
         room.use(*urls[0])
         room.start()
         first = room.submit_here()
@@ -118,6 +119,22 @@ def test_a_killed_coordinator_goes_on_from_its_backup(
         assert outcome["members"] == room.names
         assert room.results(job, room.names) == dict.fromkeys(room.names, "done")
         room.wait(lambda: all_released(room, [first, job]), "models to be released")
+
+        # A bank's newest copy, put on another machine, comes back once the others have cosigned its log; an older one
+        # is refused, since what it spent after that copy would be forgotten.
+        room.stop(["bank-1"])
+        home = room.run.nodes["bank-1"]
+        node_backup.back_up(home / "node.toml", tmp_path / "bank.backup")
+        node_backup.restore(tmp_path / "bank.backup", tmp_path / "bank")
+        assert (tmp_path / "bank" / "state" / "restored.json").exists()
+        room._start("bank-1", tmp_path / "bank" / "node.toml")
+        room.await_line("bank-1", "restore_confirmed")
+        assert room.ended(room.submit_here())["members"] == room.names
+        room.stop(["bank-1"])
+        node_backup.restore(tmp_path / "bank.backup", tmp_path / "older")
+        room._start("bank-1", tmp_path / "older" / "node.toml")
+        assert room.processes["bank-1"].wait(60) == 4
+        assert "an older copy" in room._output("bank-1").read_text("utf-8")
 
         # The banks have cosigned more than the early copy holds: it may not come back.
         room.stop(["coordinator"])
