@@ -160,10 +160,11 @@ def test_more_than_a_third_against_close_it_and_whoever_comes_later_is_too_late(
 
 def test_a_promotion_closes_what_was_open_for_that_role_before_it(office: Office) -> None:
     older, other = office.propose(model="aa" * 32), office.propose(role="challenger")
-    newer = office.propose()
+    newer, newest = office.propose(), office.propose(model="bb" * 32)
     for name in NAMES[:5]:
         office.vote(name, newer)
-    assert office.box.states() == {1: "superseded", 2: "open", 3: "promoted"}
+    assert office.box.states() == {1: "superseded", 2: "open", 3: "promoted", 4: "open"}
+    assert office.vote(NAMES[0], newest) == ""
     assert office.vote(NAMES[0], older) == "proposal-closed" and office.vote(NAMES[0], other) == ""
 
 
