@@ -104,6 +104,8 @@ def _run(options: argparse.Namespace) -> int:
 def _submit(options: argparse.Namespace) -> int:
     from coordinator import commands
 
+    if options.preview:
+        return commands.plan(options.config, options.job, options.json)
     not_before = None if options.not_before is None else moment_after(options.not_before)
     return commands.submit(options.config, options.job, options.json, not_before)
 
@@ -184,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
     submit = kinds.add_parser("submit", help="queue a job")
     submit.add_argument("job", type=Path, metavar="JOB.toml")
+    submit.add_argument("--preview", action="store_true", help="print rounds, bytes and epsilon, and queue nothing")
     submit.add_argument("--not-before", metavar="TIME", help="start it no earlier: 2026-03-01T22:00Z")
     submit.set_defaults(run=_submit)
     jobs = kinds.add_parser("jobs", help="list jobs")

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,13 @@ from privacy.errors import InputError
 from privacy.log.journal import POSTGRES_SCHEMA, TABLES
 
 __all__ = [
+    "check_models",
     "enrol",
     "found",
     "jobs",
     "log_tables",
     "members",
+    "plan",
     "print_table",
     "set_status",
     "spec_of",
@@ -108,7 +111,7 @@ def submit(config_path: Path, job_path: Path, as_json: bool, not_before: int | N
     settings = config.load(config_path)
     job = load_job(job_path)
     spec = spec_of(job)
-    _check_models(settings, job)
+    check_models(settings, job)
     with _store(settings) as store:
         job_id = store.add_job(job.job.recipe, spec, not_before)
     leave_note(settings.state.dir, "submit", job_id)
@@ -116,7 +119,7 @@ def submit(config_path: Path, job_path: Path, as_json: bool, not_before: int | N
     return 0
 
 
-def _check_models(settings: config.CoordinatorConfig, job: JobFile) -> None:
+def check_models(settings: config.CoordinatorConfig, job: JobFile) -> None:
     """Raise `InputError` for a job that looks at a model which is not in the registry."""
     from risk.catalogue import recipe
     from risk.charter import models_named
@@ -132,6 +135,24 @@ def log_tables(role: str) -> int:
         raise InputError("role-name", f"--role {role!r}: expected 1 to 63 of a-z, 0-9 and _, starting with a letter")
     grant = f'GRANT SELECT, INSERT ON {", ".join(TABLES)} TO "{role}"'
     print("".join(f"{statement};\n" for statement in ("BEGIN", *POSTGRES_SCHEMA, grant, "COMMIT")), end="")
+    return 0
+
+
+def plan(config_path: Path, job_path: Path, as_json: bool) -> int:
+    """Print what a job file would cost, and queue nothing."""
+    from coordinator.preview import preview
+
+    settings = config.load(config_path)
+    job = load_job(job_path)
+    check_models(settings, job)
+    with _store(settings) as store:
+        active = sum(member.status == "active" for member in store.members())
+    made = asdict(preview(spec_of(job), active, settings.policy.min_members))
+    if as_json:
+        print(json.dumps(made, indent=2))
+        return 0
+    for name, value in made.items():
+        print(f"{name:<18} {'-' if value is None else value}")
     return 0
 
 

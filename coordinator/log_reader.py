@@ -114,10 +114,12 @@ class LogReader:
 
     @contextmanager
     def exporting(self) -> Iterator[LogConnection]:
-        """Yield a connection of its own on which all of the log is read."""
+        """Yield a connection of its own on which all of the log is read as it is at this moment."""
         place = log_place(self._config)
         try:
             with closing(place.open_export()) as database:
+                if self._config.log is None:
+                    database.execute("BEGIN")  # a server's connection is one snapshot by itself
                 yield database
         except place.errors as error:
             raise place.fault(error) from error

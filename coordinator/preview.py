@@ -26,19 +26,22 @@ from risk.table import BORROWER_BYTES, Table
 
 __all__ = ["Preview", "preview"]
 
+# Towers need torch and time, a validation the models of a registry.
+_REHEARSED = ("scorecard", "trees")
 ROWS = 800
 LONGEST_S = 4.0
 # A masked entry travels in words of this ring; framing and signatures of a round add about this much for each member.
-OVERHEAD_BYTES = 5_000
+OVERHEAD_BYTES = 1_500
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """The plan of a job.
 
-    rounds: secure sums, estimated; None where the recipe cannot be run here (towers). complete: whether the recipe
-    came to its end within a few seconds; otherwise rounds and bytes are lower bounds. bytes_per_member: upload of one
-    bank. epsilon, delta: what the model may cost a borrower, None for exact sums. noise: multiplier in millionths.
+    rounds: secure sums, estimated; None where the recipe is not run here (towers, validation). complete: whether the
+    recipe came to its end within a few seconds; otherwise rounds and bytes are lower bounds. bytes_per_member: upload
+    of one bank. epsilon, delta: what the model may cost a borrower, None for exact sums. noise: multiplier in
+    millionths.
     """
 
     recipe: str
@@ -66,7 +69,7 @@ def preview(spec: Mapping[str, Any], members: int, least_members: int) -> Previe
     if asked is not None:
         promised = calibrated(releases(job), asked["epsilon"], asked["delta"])
         job = replace(job, multiplier=promised.multiplier, statement=promised.document())
-    count, volume, complete = (None, None, False) if job.recipe == "towers" else _rehearse(job)
+    count, volume, complete = _rehearse(job) if job.recipe in _REHEARSED else (None, None, False)
     roster = Roster(tuple(f"bank-{number:03d}" for number in range(members)))
     return Preview(
         recipe=job.recipe,

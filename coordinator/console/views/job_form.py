@@ -9,8 +9,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from coordinator.commands import spec_with
+from coordinator.commands import check_models, spec_with
 from coordinator.console.visit import Visit, go
+from coordinator.job_commands import moment_after
 from coordinator.job_file import JobFile, job_from
 from coordinator.preview import Preview
 from coordinator.preview import preview as plan
@@ -22,7 +23,19 @@ from risk.errors import InputError as RiskInputError
 __all__ = ["KnownSchema", "preview", "show", "submit"]
 
 LARGEST_SCHEMA = 1 << 20
-_FIELDS = ("recipe", "purpose", "seed", "holdout", "max_rows", "epsilon", "delta", "parameters", "schema", "exactness")
+_FIELDS = (
+    "recipe",
+    "purpose",
+    "seed",
+    "holdout",
+    "max_rows",
+    "epsilon",
+    "delta",
+    "parameters",
+    "schema",
+    "exactness",
+    "not_before",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,7 @@ def submit(visit: Visit) -> Response:
         spec = _spec(visit)
         if visit.form.get("step") != "submit":
             return _form(visit, values, made=_plan(visit, spec))
-        job_id = visit.desk.store.add_job(spec["job"]["recipe"], spec)
+        job_id = visit.desk.store.add_job(spec["job"]["recipe"], spec, _not_before(values["not_before"]))
     except (InputError, RiskInputError) as error:
         return _form(visit, values, fault=error.message, status=400)
     visit.note("submit", job_id)
@@ -112,7 +125,9 @@ def _spec(visit: Visit) -> dict[str, Any]:
     if form.get("exactness") == "dp":
         document["privacy"] = {"epsilon": form.get("epsilon", "").strip(), "delta": form.get("delta", "").strip()}
     job: JobFile = job_from(document)
-    return spec_with(job, _schema(visit), "the data dictionary")
+    spec = spec_with(job, _schema(visit), "the data dictionary")
+    check_models(visit.desk.config, job)
+    return spec
 
 
 def _plan(visit: Visit, spec: Mapping[str, Any]) -> Preview:
@@ -162,6 +177,13 @@ def _from_spec(spec: Mapping[str, Any]) -> dict[str, str]:
     if asked:
         values |= {"exactness": "dp", "epsilon": str(asked["epsilon"]), "delta": str(asked["delta"])}
     return values
+
+
+def _not_before(text: str) -> int | None:
+    """Return a time of the form, UTC as the page says, in microseconds; None for an empty one."""
+    if not text.strip():
+        return None
+    return moment_after(text.strip().removesuffix("Z").replace(" ", "T") + "Z")
 
 
 def _number(form: Mapping[str, str], name: str) -> int:

@@ -201,8 +201,17 @@ def test_a_job_is_queued_as_the_command_would(own: Room) -> None:
     assert answer.status_code == 303
     job = own.store.job(answer.headers["location"].removeprefix("/jobs/"))
     assert job.state == "queued"
-    assert job.spec == own.store.job(own.job).spec
+    expected = own.store.job(own.job).spec
+    assert (job.spec["schema"], job.spec["parameters"]) == (expected["schema"], expected["parameters"])
+    assert {name: job.spec["job"][name] for name in expected["job"]} == expected["job"]
     assert own.notes()[-1]["resource"] == job.id
+
+
+def test_a_job_may_wait_for_its_time(own: Room) -> None:
+    browser, form = own.browser("risk"), {**FORM, "schema": schema_of(own), "step": "submit"}
+    assert browser.post("/jobs", {**form, "not_before": "2030-01-02 03:04"}).status_code == 303
+    assert own.store.jobs()[-1].not_before == 1_893_553_440_000_000
+    assert browser.post("/jobs", {**form, "not_before": "tomorrow"}).status_code == 400
 
 
 def test_a_dictionary_may_be_uploaded(own: Room) -> None:
