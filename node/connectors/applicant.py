@@ -58,7 +58,7 @@ class ApplicantRecord:
         systems: dict[str, list[tuple[int, str, str]]] = {}
         for name, mapped in connectors.field.items():
             declared = dictionary.field(name)
-            if declared.source_system is None or self.fields[name] is None:
+            if declared.use != "model" or declared.source_system is None or self.fields[name] is None:
                 continue
             for part in mapped.parts:
                 limit = declared.max_age_days or _NO_LIMIT

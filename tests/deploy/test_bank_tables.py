@@ -157,6 +157,6 @@ def test_the_decision_api_takes_an_applicants_record_as_it_is_shown(
     notes = {note.source: note for note in application.sources}
     unusable = reader.unusable(notes, date.fromisoformat(asked["decided_on"]))
     assert len(application.record) > 20 and not set(unusable) & set(application.record)
-    assert notes["bureau"].consent == f"bureau-{asked['firm_id']}" and reader.unknown(notes) == ["loan_application"]
+    assert notes["bureau"].consent == f"bureau-{asked['firm_id']}" and reader.unknown(notes) == []
     reading = RecordReader(dictionary).read(application.record, unusable)
     assert [why for why in reading.faults if why[1] != "no-as-of"] == []
