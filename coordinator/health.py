@@ -103,7 +103,9 @@ def _clock(config: CoordinatorConfig) -> list[Finding]:
     except PrivacyError:
         return []
     ahead = 0 if newest is None else newest - time.time_ns() // 1000
-    return [Finding("clock", "ok" if ahead < AHEAD_US else "fail", {"seconds": max(0, ahead) // 1_000_000})]
+    if ahead < AHEAD_US:
+        return [Finding("clock", "ok")]
+    return [Finding("clock-behind", "fail", {"seconds": ahead // 1_000_000})]
 
 
 def _certificates(config: CoordinatorConfig) -> list[Finding]:

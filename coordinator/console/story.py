@@ -51,7 +51,9 @@ def tell(event: JobEvent) -> Chapter:
     detail = str(body.get("reason") or body.get("reasons") or "")
     code = str(body.get("code") or "")
     cause = code or (cause_of(detail) if event.kind in _GRAVE else "")
-    return Chapter(event.seq, event.t, event.kind, cause, detail, event.kind in _GRAVE, _parts(body))
+    # An operator's pause and one that waits for a lost bank are one kind of event and two stories.
+    kind = "job-paused-lost" if event.kind == "job-paused" and body.get("lost") else event.kind
+    return Chapter(event.seq, event.t, kind, cause, detail, event.kind in _GRAVE, _parts(body))
 
 
 def cause_of(reason: str) -> str:

@@ -70,4 +70,4 @@ def test_a_clock_that_fell_back_is_found(settings: config.CoordinatorConfig, mon
     assert states(settings)["clock"] == "ok"
     now = time.time_ns()
     monkeypatch.setattr("time.time_ns", lambda: now - 60 * 10**9)
-    assert states(settings)["clock"] == "fail"
+    assert states(settings)["clock-behind"] == "fail"
