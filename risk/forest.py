@@ -82,22 +82,23 @@ def tree_codes(columns: Sequence[Column], table: Table) -> np.ndarray:
     return codes
 
 
-def leaf_nodes(tree: np.ndarray, codes: np.ndarray, places: np.ndarray) -> np.ndarray:
+def leaf_nodes(tree: np.ndarray, codes: np.ndarray, places: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     """Return the node that each row ends in, (n_rows,) int64.
 
     tree: (nodes, 6) int64, rows as `_NODE`; a node with left = 0 is a leaf. A row goes left where its place is at
-    most the cut. codes: of `tree_codes`. places: (n_columns,) int64, places of each column.
+    most the cut. codes: of `tree_codes`. places: (n_columns,) int64, places of each column. start: nodes that the rows
+    have reached already, the root by default.
     """
-    node = np.zeros(len(codes), dtype=np.int64)
-    while True:
-        at = tree[node]
-        moving = np.flatnonzero(at[:, 3] > 0)
-        if not len(moving):
-            return node
-        at = at[moving]
-        code = codes[moving, at[:, 0]]
-        left = np.where(code == places[at[:, 0]], at[:, 2] == 1, code <= at[:, 1])
-        node[moving] = np.where(left, at[:, 3], at[:, 4])
+    node = np.zeros(len(codes), dtype=np.int64) if start is None else start.copy()
+    column, cut, missing_left, left, right = (np.ascontiguousarray(part) for part in tree.T[:5])
+    moving = np.flatnonzero(left[node])
+    while len(moving):
+        at = node[moving]
+        code = codes[moving, column[at]]
+        goes_left = np.where(code == places[column[at]], missing_left[at] == 1, code <= cut[at])
+        node[moving] = np.where(goes_left, left[at], right[at])
+        moving = moving[left[node[moving]] > 0]
+    return node
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -138,7 +138,7 @@ def _contribute_tree(ask: Ask, book: Book, name: str, part: str) -> np.ndarray:
     key = (raw, intercept, ask.arrays[f"trees-{part}"].tobytes())
     gradient, hessian = book.recall(f"slopes-{part}", key, lambda: _slopes(ask, book, part, (codes, places)))
     growing, wanted, scope = (ask.arrays[f"{what}-{name}"] for what in ("growing", "wanted", "scope"))
-    node = leaf_nodes(growing, codes, places)
+    node = _reached(book, (name, key), growing, (codes, places))
     slot = np.full(len(growing), -1, dtype=np.int64)
     slot[wanted] = np.arange(len(wanted))
     here = slot[node] >= 0
@@ -146,6 +146,28 @@ def _contribute_tree(ask: Ask, book: Book, name: str, part: str) -> np.ndarray:
     starts = np.concatenate([[0], np.cumsum(widths)])
     cells = codes[here][:, scope] + (slot[node[here]] * starts[-1])[:, None] + starts[:-1]
     return _pack(cells, gradient[here], hessian[here], len(wanted) * int(starts[-1]), ask)
+
+
+def _reached(
+    book: Book, which: tuple[str, tuple[bytes, Any, bytes]], growing: np.ndarray, coded: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Return every row's node in a growing tree, kept so that a level only moves rows on from the one above."""
+    (name, key), (codes, places) = which, coded
+    made = _Reached(np.zeros((0, _NODE_WORDS), dtype=np.int64), np.zeros(len(codes), dtype=np.int64))
+    kept: _Reached = book.recall(f"reached-{name}", key, lambda: made)
+    split = np.flatnonzero(kept.tree[:, 3])
+    if len(kept.tree) > len(growing) or not np.array_equal(kept.tree[split], growing[split]):
+        kept.node = np.zeros(len(codes), dtype=np.int64)
+    kept.tree, kept.node = growing, leaf_nodes(growing, codes, places, kept.node)
+    return kept.node
+
+
+@dataclass(slots=True)
+class _Reached:
+    """The node of every row in a tree that grows, and the tree as it was then."""
+
+    tree: np.ndarray
+    node: np.ndarray
 
 
 def _parts(ask: Ask) -> tuple[str, ...]:

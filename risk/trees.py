@@ -162,12 +162,29 @@ def _forest_rounds(
         codings[part] = _ordered(ground, part)
         growths[part] = Growth(tree_columns(codings[part], spec.dictionary), rules)
     trees: dict[str, list[np.ndarray]] = {part: [] for part in parts}
+    yield from _grow(spec, ground, growths, codings, trees)
+    forests = {part: _forest(spec, ground, part, growths[part].columns, trees[part]) for part in parts}
+    if int(spec.parameters["choose_count"]) and all(forests[part].trees for part in _HALVES):
+        histograms = yield from prefix_rounds(spec, {part: forests[part] for part in _HALVES})
+        forests = _shortened(forests, best_count(histograms))
+    return forests
+
+
+def _grow(
+    spec: JobSpec,
+    ground: _Ground,
+    growths: Mapping[str, Growth],
+    codings: Mapping[str, tuple[Coding, ...]],
+    trees: Mapping[str, list[np.ndarray]],
+) -> Generator[Ask, np.ndarray, None]:
+    """Ask for the levels of all trees and add them to `trees`, until there are enough or none can be split."""
     number, most = 0, int(spec.parameters["trees"])
+    encoded = {part: encode_codings(found) for part, found in codings.items()}
     while max(len(grown) for grown in trees.values()) < most:
         number += 1
         growing = {
             (part, turn): Tree(growths[part], scope)
-            for part in parts
+            for part in trees
             if growths[part].columns
             for turn, scope in enumerate(growths[part].scopes()[: most - len(trees[part])])
         }
@@ -182,7 +199,7 @@ def _forest_rounds(
                     growing=tree.array(0.0),
                     wanted=tree.wanted,
                     scope=tree.scope,
-                    codings=encode_codings(codings[part]),
+                    codings=encoded[part],
                 )
                 for (part, turn), tree in growing.items()
                 if tree.wanted
@@ -199,11 +216,6 @@ def _forest_rounds(
                 trees[part].append(tree)
         if all(len(tree) == 1 for tree in grown.values()):
             break
-    forests = {part: _forest(spec, ground, part, growths[part].columns, trees[part]) for part in parts}
-    if int(spec.parameters["choose_count"]) and all(forests[part].trees for part in _HALVES):
-        histograms = yield from prefix_rounds(spec, {part: forests[part] for part in _HALVES})
-        forests = _shortened(forests, best_count(histograms))
-    return forests
 
 
 def _ground_rounds(spec: JobSpec, parts: Sequence[str], min_rows: int) -> Generator[Ask, np.ndarray, _Ground]:
