@@ -11,8 +11,9 @@ import pytest
 from coordinator.clerk import Clerk
 from node.offer_book import OfferBook
 from privacy.errors import InputError
+from tests.coordinator.mortal import learned_from
 from tests.coordinator.test_clerk import Desk, kinds
-from tests.coordinator.test_resume import learned, learned_from, stand_by  # noqa: F401 - a fixture
+from tests.coordinator.test_resume import learned  # noqa: F401 - a fixture
 from tests.network import Node
 
 Script = Callable[[Desk, Clerk], Any]

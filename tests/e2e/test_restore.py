@@ -93,16 +93,7 @@ def test_a_killed_coordinator_goes_on_from_its_backup(
         job = room.submit_here()
         room.reached("bank-2")
         assert room.state_of(job) == ("running", 5)
-
-        back_up(room.settings, tmp_path / "early.backup")  # while it runs
-        early = restore(tmp_path / "early.backup", tmp_path / "early", *urls[1])
-        assert (tmp_path / "early.backup").stat().st_mode & 0o777 == 0o600
-        store = Store(load_url(tmp_path / "early"))
-        assert [each.state for each in store.jobs()] == ["done", "running"]
-        assert [each.sha256 for each in store.models(first)] == [model]
-        assert len(store.members()) == 4
-        store.close()
-        assert early["outside"] == []
+        check_a_copy_of_the_living(room, urls[1], first, model)
 
         room.send("coordinator", signal.SIGKILL)
         room.processes["coordinator"].wait()
@@ -119,30 +110,52 @@ def test_a_killed_coordinator_goes_on_from_its_backup(
         assert outcome["members"] == room.names
         assert room.results(job, room.names) == dict.fromkeys(room.names, "done")
         room.wait(lambda: all_released(room, [first, job]), "models to be released")
+        check_a_bank_that_moves(room)
+        check_an_older_copy(room)
 
-        # A bank's newest copy, put on another machine, comes back once the others have cosigned its log; an older one
-        # is refused, since what it spent after that copy would be forgotten.
-        room.stop(["bank-1"])
-        home = room.run.nodes["bank-1"]
-        node_backup.back_up(home / "node.toml", tmp_path / "bank.backup")
-        node_backup.restore(tmp_path / "bank.backup", tmp_path / "bank")
-        assert (tmp_path / "bank" / "state" / "restored.json").exists()
-        room._start("bank-1", tmp_path / "bank" / "node.toml")
-        room.await_line("bank-1", "restore_confirmed")
-        assert room.ended(room.submit_here())["members"] == room.names
-        room.stop(["bank-1"])
-        node_backup.restore(tmp_path / "bank.backup", tmp_path / "older")
-        room._start("bank-1", tmp_path / "older" / "node.toml")
-        assert room.processes["bank-1"].wait(60) == 4
-        assert "an older copy" in room._output("bank-1").read_text("utf-8")
 
-        # The banks have cosigned more than the early copy holds: it may not come back.
-        room.stop(["coordinator"])
-        room.settings = tmp_path / "early" / "coordinator.toml"
-        room._edit(room.settings, r'grpc = ".*"', f'grpc = "{room.address}"')
-        room._start("coordinator", room.settings)
-        assert room.processes["coordinator"].wait(60) == 4
-        assert "an older copy" in room._output("coordinator").read_text("utf-8")
+def check_a_copy_of_the_living(room: Room, urls: tuple[str | None, str | None], first: str, model: str) -> None:
+    """Back the coordinator up while it runs and look at what comes of that."""
+    folder = room.folder
+    back_up(room.settings, folder / "early.backup")
+    assert restore(folder / "early.backup", folder / "early", *urls)["outside"] == []
+    assert (folder / "early.backup").stat().st_mode & 0o777 == 0o600
+    store = Store(load_url(folder / "early"))
+    assert [each.state for each in store.jobs()] == ["done", "running"]
+    assert [each.sha256 for each in store.models(first)] == [model]
+    assert len(store.members()) == 4
+    store.close()
+
+
+def check_a_bank_that_moves(room: Room) -> None:
+    """Put a bank's newest copy on another machine, then an older one.
+
+    The newest comes back once the others have cosigned its log; an older one is refused, since what it spent after that
+    copy would be forgotten.
+    """
+    room.stop(["bank-1"])
+    copy = room.folder / "bank.backup"
+    node_backup.back_up(room.run.nodes["bank-1"] / "node.toml", copy)
+    node_backup.restore(copy, room.folder / "bank")
+    assert (room.folder / "bank" / "state" / "restored.json").exists()
+    room._start("bank-1", room.folder / "bank" / "node.toml")
+    room.await_line("bank-1", "restore_confirmed")
+    assert room.ended(room.submit_here())["members"] == room.names
+    room.stop(["bank-1"])
+    node_backup.restore(copy, room.folder / "older")
+    room._start("bank-1", room.folder / "older" / "node.toml")
+    assert room.processes["bank-1"].wait(60) == 4
+    assert "an older copy" in room._output("bank-1").read_text("utf-8")
+
+
+def check_an_older_copy(room: Room) -> None:
+    """Start the copy that the banks' heads are ahead of: it may not come back."""
+    room.stop(["coordinator"])
+    room.settings = room.folder / "early" / "coordinator.toml"
+    room._edit(room.settings, r'grpc = ".*"', f'grpc = "{room.address}"')
+    room._start("coordinator", room.settings)
+    assert room.processes["coordinator"].wait(60) == 4
+    assert "an older copy" in room._output("coordinator").read_text("utf-8")
 
 
 def load_url(folder: Path) -> str:
