@@ -15,6 +15,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coordinator import tables
+from coordinator.database import explained
 from coordinator.password import (
     DIGEST_BYTES,
     SALT_BYTES,
@@ -90,13 +91,13 @@ class AccountStore:
 
     def all(self) -> list[Account]:
         """Return every account that is or was, by number."""
-        with self._engine.begin() as connection:
+        with explained(), self._engine.begin() as connection:
             rows = connection.execute(select(*_PUBLIC).order_by(tables.accounts.c.number)).mappings()
             return [Account(**row) for row in rows]
 
     def current(self, number: int) -> Account | None:
         """Return the account of that number if it may still log in."""
-        with self._engine.begin() as connection:
+        with explained(), self._engine.begin() as connection:
             query = select(*_PUBLIC).where(tables.accounts.c.number == number)
             row = connection.execute(query).mappings().first()
         return None if row is None or row["removed"] is not None else Account(**row)
@@ -104,7 +105,7 @@ class AccountStore:
     def verify(self, name: str, password: str) -> Account | None:
         """Return the account if name and password fit, else None, in about the same time."""
         query = select(tables.accounts).where(tables.accounts.c.name == name, tables.accounts.c.removed.is_(None))
-        with self._engine.begin() as connection:
+        with explained(), self._engine.begin() as connection:
             row = connection.execute(query).mappings().first()
         fits = verify_password(password, _NOBODY if row is None else row["password"])
         if row is None or not fits:
@@ -116,7 +117,7 @@ class AccountStore:
         account, now = self.named(name), self._now_us()
         change = update(tables.accounts).where(tables.accounts.c.number == account.number)
         secret = stored_password(check_password(password))
-        with self._engine.begin() as connection:
+        with explained(), self._engine.begin() as connection:
             connection.execute(change.values(password=secret, changed=now))
         return replace(account, changed=now)
 
@@ -124,6 +125,6 @@ class AccountStore:
         """Let an account log in no more; its open sessions end with its next request."""
         account = self.named(name)
         change = update(tables.accounts).where(tables.accounts.c.number == account.number)
-        with self._engine.begin() as connection:
+        with explained(), self._engine.begin() as connection:
             connection.execute(change.values(removed=self._now_us()))
         return account

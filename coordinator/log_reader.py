@@ -14,6 +14,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.log_file import LogFile
 from coordinator.log_store import LogConnection, LogPlace
 from privacy.errors import InputError
+from privacy.log.canonical import INTEGER_LIMIT
 from privacy.log.checkpoint import Checkpoint, parse_checkpoint
 from privacy.log.journal import hash_reader, read_events
 from privacy.log.record import Event
@@ -97,6 +98,7 @@ class LogReader:
 
     def event(self, index: int) -> Event:
         """Return one record; raises `InputError` if there is none of that index."""
+        _check_index(index)
         with self._reading() as database:
             for event in read_events(database, index, index + 1):
                 return event
@@ -104,6 +106,7 @@ class LogReader:
 
     def inclusion(self, index: int) -> Inclusion:
         """Return a record with its proof against the newest checkpoint."""
+        _check_index(index)
         with self._reading() as database:
             head = self._head(database)
             events = list(read_events(database, index, index + 1))
@@ -148,6 +151,12 @@ class LogReader:
             return None
         note = bytes(row[0])
         return parse_checkpoint(note)[0], note
+
+
+def _check_index(index: int) -> None:
+    # Beyond this no database counts.
+    if not 0 <= index < INTEGER_LIMIT:
+        raise InputError("event-unknown", "the log has no such record")
 
 
 def _fits(event: Event, kinds: Sequence[str], job: str) -> bool:

@@ -86,7 +86,10 @@ def remember_language(desk: Desk, request: Request, answer: Response) -> Respons
 async def enter(desk: Desk, entrance: Entrance, request: Request) -> Response:
     """Answer one request to an entrance."""
     language, target = language_of(request), _target(request)
-    found = await asyncio.to_thread(_known, desk, request)
+    try:
+        found = await asyncio.to_thread(_known, desk, request)
+    except PrivacyError:
+        return refusal(desk, language, "database", 503)
     if found is None:
         return _to_login(target) if request.method == "GET" else refusal(desk, language, "session-over", 403)
     account, session = found

@@ -171,6 +171,15 @@ def test_a_look_up_that_cannot_be_noted_does_not_happen(tmp_path: Path) -> None:
         assert "alarm" not in answer.text
 
 
+def test_without_its_database_the_console_says_so(tmp_path: Path) -> None:
+    with open_room(tmp_path) as room:
+        browser = room.browser("risk")
+        with room.store.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE accounts RENAME TO elsewhere")
+        answer = browser.get("/jobs")
+        assert answer.status_code == 503 and "database cannot be used" in answer.text
+
+
 def test_names_in_a_note_are_harmless(tmp_path: Path) -> None:
     with open_room(tmp_path) as room:
         room.browser("auditor").get("/jobs?state=%0a%E2%80%AEx" + "y" * 400)

@@ -340,6 +340,12 @@ def test_a_proof_leads_from_the_record_to_the_signed_root(room: Room) -> None:
     assert room.browser("auditor").get("/log/99999/proof").status_code == 404
 
 
+@pytest.mark.parametrize("index", [str(2**63 - 1), "9" * 40])
+def test_an_index_beyond_any_log_is_not_found(room: Room, index: str) -> None:
+    for path in (f"/log/{index}", f"/log/{index}/proof"):
+        assert room.browser("auditor").get(path).status_code == 404
+
+
 def test_an_export_is_verified_offline(own: Room, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = own.browser("auditor").get("/log/export")
     file = tmp_path / "export.jsonl"
