@@ -21,7 +21,7 @@ from coordinator.farewell import Farewells
 from coordinator.installed import installed_digest
 from coordinator.journal_line import say
 from coordinator.outcome import Ending, write_outcome
-from coordinator.postbook import Postbook
+from coordinator.postbook import Attempts, Postbook
 from coordinator.presence import Presence
 from coordinator.progress import Kept, Progress, retraced
 from coordinator.registry import Registry
@@ -74,6 +74,7 @@ class Office:
     progress: Progress
     farewells: Farewells
     timed: Callable[[str, float], None] = lambda _phase, _seconds: None
+    sent_before: Callable[[str], Attempts] = lambda _job: {}
 
 
 @dataclass(slots=True)
@@ -142,7 +143,7 @@ class Clerk:
         if kept is None:
             manifest, postbook = await self._join(dictionary)
         else:
-            manifest, postbook = kept.manifest, Postbook(kept.manifest, office.defer)
+            manifest, postbook = kept.manifest, await self._postbook(kept.manifest)
         spec = spec_of(manifest, dictionary, Registry(office.config.state.dir / "models").get)
         replay = await asyncio.to_thread(Replay, rounds(spec), len(manifest.seats))
         try:
@@ -188,12 +189,18 @@ class Clerk:
             await self._move("joining")
         # In a thread: searching the noise that keeps a promise takes a moment.
         offered = await asyncio.to_thread(self._manifest, dictionary, await self._members())
-        postbook = Postbook(offered, office.defer)
+        postbook = await self._postbook(offered)
         manifest = await self._enlist(offered, postbook)
         await asyncio.to_thread(office.progress.begin, manifest, self._began)
         self._manifest_kept = manifest
         postbook.seated(manifest)
         return manifest, postbook
+
+    async def _postbook(self, manifest: Manifest) -> Postbook:
+        """Return the book of what is sent in this job; an earlier process may have sent some of it already."""
+        fresh = self.job.state == "queued"
+        before = {} if fresh else await asyncio.to_thread(self.office.sent_before, self.job.id)
+        return Postbook(manifest, self.office.defer, before)
 
     async def _members(self) -> list[Member]:
         """Return the active members, waiting up to `join_wait_s` for all of them to be here."""

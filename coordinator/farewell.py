@@ -6,14 +6,16 @@ process took it. Nothing is told while another job runs: a member sits in one jo
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from coordinator.postbook import Attempts, Postbook
 from coordinator.presence import Presence, process_of
 from coordinator.progress import Progress
 from coordinator.store import Store
 from privacy.errors import InputError, VerificationError
 from privacy.keys import IdentityKey
+from privacy.log.record import Entry
 from privacy.secagg.aggregator import Aggregator
 from privacy.secagg.downlink import Downlink
 from privacy.secagg.retrace import Retraced
@@ -25,7 +27,8 @@ __all__ = ["Farewells"]
 class Farewells:
     """Tell the ends of jobs. All calls are made on one event loop.
 
-    send: queues bytes for a member. backlog: bytes queued for it that it has not acknowledged.
+    send: queues bytes for a member. backlog: bytes queued for it that it has not acknowledged. defer: lets entries ride
+    on the next commit of the log. sent_before: reads from the log what was sent in a job already.
     """
 
     store: Store
@@ -34,6 +37,8 @@ class Farewells:
     presence: Presence
     send: Callable[[str, bytes], None]
     backlog: Callable[[str], int]
+    defer: Callable[[Sequence[Entry]], None] = lambda _entries: None
+    sent_before: Callable[[str], Attempts] = lambda _job: {}
     _sent: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def sent(self, job: str, sessions: Mapping[str, bytes]) -> None:
@@ -72,4 +77,6 @@ class Farewells:
             charters = [] if sits else aggregator.charter(kept.manifest.roster)
             words += [charter for charter in charters if charter.to == member]
             words += aggregator.catch_up(member, len(opened) - 1 if sits else 0)
-        return words + [end for end in aggregator.end(job.state, job.reason[:512]) if end.to == member]
+        words += [end for end in aggregator.end(job.state, job.reason[:512]) if end.to == member]
+        Postbook(kept.manifest, self.defer, self.sent_before(job_id)).sent(words)
+        return words

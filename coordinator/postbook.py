@@ -6,29 +6,47 @@ of members shows each masked part to dozens. Records ride on the next commit and
 of them stands in the members' logs. Receipts and other control messages have none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from privacy.envelope import EVERYONE
-from privacy.log.record import Entry
+from privacy.log.record import Entry, Event
 from privacy.log.rounds import bitmap_of
 from privacy.manifest import Manifest
 from privacy.secagg.downlink import Downlink, part_of
 
-__all__ = ["Postbook"]
+__all__ = ["Attempts", "Postbook", "attempts_in"]
 
 _LONGEST_LIST = 6 * 1024
 _PROTECTION = {"check": "share", "check-part": "masked", "close": "box"}
+
+Attempts = Mapping[tuple[str, str, str], int]
+
+
+def attempts_in(events: Iterable[Event], job: str) -> Attempts:
+    """Return how often each message of a job was sent, by id, part and receiver; events: `egress.authorised`."""
+    found: dict[tuple[str, str, str], int] = {}
+    for event in events:
+        if event.job == job:
+            body = event.body
+            name = (str(body["msg_id"]), str(body.get("part", "")), str(body["to"]))
+            found[name] = max(found.get(name, 0), int(str(body.get("attempt", 1))))
+    return found
 
 
 class Postbook:
     """Keep the records of one job. All calls are made on one event loop."""
 
-    def __init__(self, manifest: Manifest, defer: Callable[[Sequence[Entry]], None]) -> None:
-        """manifest: with the seats that bitmaps run over. defer: lets entries ride on the log's next commit."""
+    def __init__(
+        self, manifest: Manifest, defer: Callable[[Sequence[Entry]], None], before: Attempts | None = None
+    ) -> None:
+        """manifest: with the seats that bitmaps run over. defer: lets entries ride on the log's next commit.
+
+        before: how often an earlier process sent each message of the job (`attempts_in`).
+        """
         self._manifest = manifest
         self._defer = defer
-        self._attempts: dict[tuple[str, str, str], int] = {}
+        self._attempts = dict(before or {})
 
     def seated(self, manifest: Manifest) -> None:
         """Go on with the final roster, and write down who is in it (a list that no event can hold is left out)."""

@@ -31,6 +31,7 @@ from coordinator.live import LiveWatch
 from coordinator.log_store import LOG_ORIGIN, LogPlace, LogSettings, LogStore, load_log_key
 from coordinator.observation import Observation
 from coordinator.outcome import write_whole
+from coordinator.postbook import Attempts, attempts_in
 from coordinator.presence import Presence
 from coordinator.progress import Progress
 from coordinator.promotion import PromotionDesk, Promotions
@@ -115,7 +116,13 @@ class _Service:
         self._admission.serve(self._counter)
         self._observation = Observation(config, store, self._presence, log)
         progress = Progress(store)
-        self._farewells = Farewells(store, progress, keys.identity, self._presence, self._hub.send, self._hub.backlog)
+
+        def sent_before(job: str) -> Attempts:
+            return attempts_in(log.of_kinds("egress.authorised"), job)
+
+        self._farewells = Farewells(
+            store, progress, keys.identity, self._presence, self._hub.send, self._hub.backlog, log.defer, sent_before
+        )
         self._office = Office(
             config,
             keys.identity,
@@ -131,6 +138,7 @@ class _Service:
             progress,
             self._farewells,
             self._observation.timed,
+            sent_before,
         )
 
     def _make_hub(self, keys: CoordinatorKeys, boot: bytes) -> GrpcHub:
