@@ -124,22 +124,9 @@ class _Service:
             store, progress, keys.identity, self._presence, self._hub.send, self._hub.backlog, log.defer, sent_before
         )
         self._office = Office(
-            config,
-            keys.identity,
-            store,
-            self._counter,
-            self._presence,
-            self._hub.send,
-            self._hub.backlog,
-            loop.time,
-            log.defer,
-            self._seal,
-            self._release,
-            progress,
-            self._farewells,
-            self._observation.timed,
-            sent_before,
-        )
+            config, keys.identity, store, self._counter, self._presence, self._hub.send, self._hub.backlog, loop.time,
+            log.defer, self._seal, self._release, progress, self._farewells, self._observation.timed, sent_before,
+        )  # fmt: skip
 
     def _make_hub(self, keys: CoordinatorKeys, boot: bytes) -> GrpcHub:
         config = self._config

@@ -18,6 +18,7 @@ from coordinator.account_store import Account
 from coordinator.console.door import cookie_name, language_of, read_form, refusal, sent_by_us
 from coordinator.console.session_book import LONGEST_S
 from coordinator.console.visit import Desk
+from privacy.errors import PrivacyError
 
 __all__ = ["Entry"]
 
@@ -54,7 +55,10 @@ class Entry:
             wait = self.desk.throttle.wait_s(*keys)
             if wait > 0:
                 return self._form(request, 429, "wait", after, wait)
-            account = await asyncio.to_thread(self.desk.accounts.verify, name, password)
+            try:
+                account = await asyncio.to_thread(self.desk.accounts.verify, name, password)
+            except PrivacyError:
+                return refusal(self.desk, language, "database", 503)
             if account is None:
                 self.desk.throttle.failed(*keys)
         if not await asyncio.to_thread(self._note, account):
