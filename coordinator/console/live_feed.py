@@ -88,7 +88,9 @@ class LiveFeed:
         watch.watchers += 1
         try:
             if watch.snapshot is None:
-                watch.snapshot = await asyncio.to_thread(look, self._store, job_id)
+                first = await asyncio.to_thread(look, self._store, job_id)
+                # Another watcher may have been faster, and what is there by now newer.
+                watch.snapshot = watch.snapshot or first
             if watch.task is None:
                 watch.task = asyncio.create_task(self._poll(job_id, watch))
             shown: Snapshot | None = None
