@@ -3,7 +3,8 @@
 It resolves every extra together once, so that one set of versions holds for the whole house, and then deals the
 packages out: `base.lock` (everything but the towers, with the developer's tools), `towers.lock` (torch, Flower and
 what only they need, installed on top without asking pip to resolve again), `towers-cuda.lock` (the libraries that
-torch's default Linux build loads; its CPU build needs none of them) and `torch-cpu.lock` (that CPU build alone).
+torch's default Linux build loads; its CPU build needs none of them) and `torch-cpu.lock` (that CPU build alone). Of
+`base.lock` there are two excerpts for machines that run one thing: `coordinator.lock` and `node.lock`.
 It names no registry: the resolver's own settings decide where packages come from.
 
 Theory: a hash pins bytes, not a place. torch stands in the lock with the hashes of its default build and of the CPU
@@ -24,6 +25,11 @@ PYTHON = "3.11"
 # The x86_64 CPU build of torch 2.13.0 for Python 3.11, published apart from the default builds.
 TORCH_CPU = {"2.13.0": "sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
 _NAME = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)")
+# What a machine of each kind installs; neither holds torch, Flower or a developer's tool.
+EXCERPTS = {
+    "coordinator": ("coordinator", "console", "postgres", "evidence"),
+    "node": ("node", "serve", "export", "evidence"),
+}
 _CUDA = re.compile(r"^(nvidia-|cuda-|triton$)")
 
 
@@ -71,9 +77,9 @@ def _write(name: str, purpose: str, chosen: dict[str, list[str]]) -> None:
 
 
 def main() -> int:
-    """Resolve and write the three files; return the exit code."""
+    """Resolve and write the files; return the exit code."""
     whole = _resolve("--all-extras")
-    base_names = _closure_of_base(whole)
+    base_names = _closure(whole, "dev")
     base = {name: texts for name, texts in whole.items() if name in base_names}
     rest = {name: texts for name, texts in whole.items() if name not in base_names}
     cuda = {name: texts for name, texts in rest.items() if _CUDA.match(name)}
@@ -84,16 +90,25 @@ def main() -> int:
     cpu = {"torch": [f"torch=={version}+cpu \\\n    --hash={digest}" for version, digest in TORCH_CPU.items()]}
     _write("torch-cpu.lock", "The CPU build of torch, where the machine offers it; tried before towers.lock.", cpu)
     _write("towers-cuda.lock", "What torch's default Linux build loads; its CPU build needs none of it.", cuda)
+    write_excerpts(whole)
     return 0
 
 
-def _closure_of_base(whole: dict[str, list[str]]) -> set[str]:
-    # Which packages the base needs; their versions are those of the whole, so the two can never disagree.
+def write_excerpts(whole: dict[str, list[str]]) -> None:
+    """Write the locks of machines that run one thing, out of the requirements of the whole house."""
+    for name, extras in EXCERPTS.items():
+        chosen = {package: whole[package] for package in _closure(whole, *extras)}
+        _write(f"{name}.lock", f"What a {name} machine needs: creditmesh[{','.join(extras)}].", chosen)
+
+
+def _closure(whole: dict[str, list[str]], *extras: str) -> set[str]:
+    # Which packages these extras need; their versions are those of the whole, so the two can never disagree.
     pins = HERE / ".pins.txt"
     lines = [text.splitlines()[0].rstrip(" \\") for texts in whole.values() for text in texts]
     pins.write_text("\n".join(lines) + "\n", encoding="utf-8")
     try:
-        return set(_resolve("--extra", "dev", "--constraint", str(pins)))
+        wanted = [part for extra in extras for part in ("--extra", extra)]
+        return set(_resolve(*wanted, "--constraint", str(pins)))
     finally:
         pins.unlink()
 

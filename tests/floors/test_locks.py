@@ -10,7 +10,8 @@ from packaging.version import Version
 
 from tests.floors.tree import ROOT
 
-LOCKS = {name: ROOT / "requirements" / f"{name}.lock" for name in ("base", "towers", "towers-cuda", "torch-cpu")}
+NAMES = ("base", "towers", "towers-cuda", "torch-cpu", "coordinator", "node")
+LOCKS = {name: ROOT / "requirements" / f"{name}.lock" for name in NAMES}
 # What Flower 1.41 asks of packages that others use too; a version outside would break one of the two.
 CAPS = [
     *("protobuf>=6.33.5,<7", "cryptography>=50,<51", "fastapi>=0.138,<0.139", "starlette>=1.3.1,<1.4"),
@@ -55,6 +56,16 @@ def test_base_holds_nothing_of_the_towers() -> None:
     assert {"torch", "flwr"} <= towers
     assert base.isdisjoint(towers)
     assert not base & {"torch", "flwr", "scipy"}
+
+
+@pytest.mark.parametrize("name", ["coordinator", "node"])
+def test_an_excerpt_is_part_of_base_without_tools(name: str) -> None:
+    base, excerpt = (pins(LOCKS[each].read_text("utf-8")) for each in ("base", name))
+    assert {"cryptography", "grpcio", "pydantic"} <= set(excerpt)
+    assert {package: base[package] for package in excerpt} == excerpt
+    assert excerpt.keys().isdisjoint(
+        {"torch", "flwr", "pytest", "ruff", "mypy", "playwright", "schemathesis", "hatchling"}
+    )
 
 
 def test_torch_is_listed_with_both_builds() -> None:
