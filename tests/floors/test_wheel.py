@@ -4,6 +4,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -40,6 +41,31 @@ def test_wheel_holds_every_file_of_our_packages(wheel: Path) -> None:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"{name}/{path.relative_to(ROOT / folder).as_posix()}" in names
+
+
+# What a program reads from beside its code; without one of them it starts and then fails at somebody's click.
+CARRIED = (
+    "coordinator/console/templates/*.j2",
+    "coordinator/console/static/*.js",
+    "coordinator/console/static/*.css",
+    "coordinator/console/static/vendor/*.min.js",
+    "coordinator/console/static/vendor/*LICENSE.txt",
+    "coordinator/console/texts/*.toml",
+    "coordinator/migrations/versions/*.py",
+    "node/page/templates/*.j2",
+    "node/page/words_en.toml",
+    "node/page/words_zh.toml",
+    "node/page/static/*.css",
+    "creditmesh_demo/room_schema.toml",
+    "creditmesh_demo/bank_connectors.toml",
+    "creditmesh_demo/page/templates/*.j2",
+)
+
+
+@pytest.mark.parametrize("pattern", CARRIED)
+def test_wheel_carries_what_is_read_at_run_time(wheel: Path, pattern: str) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in names if fnmatch(name, pattern)], pattern
 
 
 @pytest.mark.parametrize(
