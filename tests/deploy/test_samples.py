@@ -16,7 +16,8 @@ LOADERS = {"coordinator": coordinator_config.load, "node": node_config.load, "jo
 
 def uncommented(name: str, folder: Path) -> Path:
     """Write the sample with each `# key = value` and `# [section]` in force, a second one of a key left out."""
-    lines, seen = [], set()
+    lines: list[str] = []
+    seen: set[str] = set()
     for line in (SAMPLES / f"{name}.toml").read_text("utf-8").splitlines():
         bare = re.sub(r"^# (?=\[?[a-z0-9_]+(\]| = ))", "", line)
         key = re.match(r"([a-z0-9_]+) = ", bare)
