@@ -88,7 +88,8 @@ def test_every_command_shown_is_accepted(document: Path) -> None:
 
 def test_a_command_that_does_not_exist_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(
-        "```sh\ncreditmesh-node jion CODE\n```\n\n    make demo SEDE=1\n    creditmesh-audit verify \\\n        --no-such x\n"
+        "```sh\ncreditmesh-node jion CODE\n```\n\n    make demo SEDE=1\n"
+        "    creditmesh-audit verify \\\n        --no-such x\n"
         "    creditmesh-coordinator submit\n    creditmesh-demo room\n    make nothing\n    creditmesh-none\n"
     )
 
