@@ -131,7 +131,7 @@ def state_of_only_job(operator: Operator) -> tuple[str, str]:
     return found["state"], found["reason"]
 
 
-def test_a_job_that_waited_for_members_has_failed_at_the_next_start(operator: Operator) -> None:
+def test_a_job_that_waited_for_members_waits_again_at_the_next_start(operator: Operator) -> None:
     store = Store(f"sqlite:///{operator.database}")
     for serial, member in enumerate(("alpha", "beta", "delta", "gamma"), start=1):
         store.add_member(Member(member, f"{serial:064x}", serial))
@@ -148,4 +148,4 @@ def test_a_job_that_waited_for_members_has_failed_at_the_next_start(operator: Op
         state, reason = state_of_only_job(operator)
         check_ended(interrupt(process))
 
-    assert (state, bool(reason)) == ("failed", True)
+    assert (state in ("queued", "joining"), reason) == (True, "")

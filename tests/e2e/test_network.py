@@ -209,5 +209,5 @@ def test_a_member_whose_certificate_no_longer_counts_stays_outside(five: Consort
         store.close()
 
     assert (outcome["state"], outcome["members"]) == ("done", five.names[:4])
-    assert "does not know this certificate" in refused["reason"]
+    assert "the operator has suspended this bank" in refused["reason"]
     assert not (five.run.nodes["bank-4"] / "jobs" / job).exists()

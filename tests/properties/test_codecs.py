@@ -12,6 +12,7 @@ from privacy.envelope import COORDINATOR, Address, open_envelope, sign_envelope
 from privacy.errors import PeerError, PrivacyError
 from privacy.manifest import Manifest, decode_manifest
 from privacy.member_messages import Introduce, Members, Renew, Renewed
+from privacy.signoff_messages import InForce, Promoted, Propose, SignOff, Withdrawn
 from tests.privacy.table import identity_of, manifest_of, names_of
 
 digests = st.binary(min_size=32, max_size=32)
@@ -61,6 +62,11 @@ MESSAGES: dict[str, st.SearchStrategy[Any]] = {
     "halt": st.builds(say.Halt, codes),
     "add-checkpoint": st.builds(say.AddCheckpoint, documents),
     "cosigned": st.builds(say.Cosigned, st.integers(100, 599), documents, documents),
+    "propose": st.builds(Propose, documents, st.booleans()),
+    "sign-off": st.builds(SignOff, documents),
+    "promoted": st.builds(Promoted, documents, st.lists(documents, max_size=8).map(tuple)),
+    "in-force": st.builds(InForce, uint32, uint32),
+    "withdrawn": st.builds(Withdrawn, digests, codes),
     "members": st.builds(Members, documents),
     "introduce": st.builds(Introduce, documents),
     "renew": st.builds(Renew, documents),

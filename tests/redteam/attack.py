@@ -107,6 +107,10 @@ class _Remover(ast.NodeTransformer):
         call = node.exc
         arguments = call.args if isinstance(call, ast.Call) else []
         said = {each.value for each in arguments if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+        # A code that is looked up goes by the name of whoever knows it.
+        said |= {
+            each.func.attr for each in arguments if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute)
+        }
         self.removed |= said & self.codes
         return ast.Pass() if said & self.codes else node
 

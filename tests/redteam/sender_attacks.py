@@ -252,7 +252,7 @@ def expired_certificate() -> None:
 @attack(
     "30b", ("link", "GrpcHub._admit"), "not-a-member",
     without="a member that was removed goes on sending",
-    unguarded=lambda: without((GrpcHub._admit, "not-a-member")),
+    unguarded=lambda: without((GrpcHub._admit, "why_refused")),
 )  # fmt: skip
 def revoked_certificate() -> None:
     """Come with a certificate that was revoked."""

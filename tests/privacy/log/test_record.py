@@ -150,8 +150,8 @@ def test_every_kind_that_compliance_asks_for_is_known() -> None:
     assert set(KINDS) == {
         "log.opened", "member.changed", "key.rotated", "dataset.registered", "assessment.recorded", "job.decided",
         "access.checked", "train.round", "dp.spend", "egress.authorised", "egress.result", "ingress.received",
-        "secagg.round", "model.released", "decision.made", "decision.overridden", "erasure.done", "audit.exported",
-        "peer.checkpoint", "alarm.raised"}  # fmt: skip
+        "secagg.round", "model.released", "model.signed", "model.promoted", "decision.made", "decision.overridden",
+        "erasure.done", "audit.exported", "peer.checkpoint", "alarm.raised"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
