@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from coordinator.access import take_notes
 from coordinator.admission import Admission, AdmissionDesk
@@ -82,8 +82,7 @@ async def _serve(config: CoordinatorConfig) -> int:
     finally:
         log.close()
         store.close()
-    await _leave_threads(code)
-    return code
+    await _leave(code)
 
 
 class _Service:
@@ -327,12 +326,16 @@ def _server(url: str) -> LogPlace:
     return LogServer(url)
 
 
-async def _leave_threads(code: int) -> None:
-    """End the process here if a thread still computes: it cannot be told to stop, and the interpreter would wait."""
+async def _leave(code: int) -> NoReturn:
+    """End the process here, with everything closed, and not by letting the interpreter go down.
+
+    A thread that still computes cannot be told to stop, and gRPC's own threads may call into an interpreter that ends.
+    """
     ending = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
-    if not (await asyncio.wait([ending], timeout=_PATIENCE_S))[0]:
-        sys.stderr.flush()
-        os._exit(code)
+    await asyncio.wait([ending], timeout=_PATIENCE_S)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _clock() -> Instant:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from node import model_store
 from node.access import take_notes
@@ -85,8 +85,7 @@ async def _serve(config: NodeConfig) -> int:
     finally:
         store.close()
         say("stopped", state=str(state.name))
-    await _leave_threads(code)
-    return code
+    await _leave(code)
 
 
 async def _work(
@@ -199,12 +198,16 @@ async def _until_stopped(
     return code
 
 
-async def _leave_threads(code: int) -> None:
-    """End the process here if a thread still trains: it cannot be told to stop, and the interpreter would wait."""
+async def _leave(code: int) -> NoReturn:
+    """End the process here, with everything closed, and not by letting the interpreter go down.
+
+    A thread that still computes cannot be told to stop, and gRPC's own threads may call into an interpreter that ends.
+    """
     ending = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
-    if not (await asyncio.wait([ending], timeout=_PATIENCE_S))[0]:
-        sys.stderr.flush()
-        os._exit(code)
+    await asyncio.wait([ending], timeout=_PATIENCE_S)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def open_store(config: NodeConfig, boot: bytes) -> RecordStore:
