@@ -8,12 +8,12 @@ still continues.
 File in the state directory: `witness.db`.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from coordinator.state_folder import make_private
 from privacy.errors import InputError
 from privacy.log.journal import PRAGMAS
 from privacy.log.note import VerifierKey
@@ -33,7 +33,7 @@ class HeadStore:
         self._waiting: dict[str, tuple[Decision, bytes]] = {}
         self._evidence: list[tuple[Decision, bytes]] = []
         try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_private(self._path)
             self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             for statement in (*PRAGMAS, *SCHEMA):
                 self._database.execute(statement)

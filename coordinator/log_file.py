@@ -4,11 +4,11 @@ It writes no record (`coordinator.log_store`), and the lock that keeps a second 
 Theory: WAL with `synchronous=FULL`, so a commit that returned survives a crash and a power loss.
 """
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from coordinator.state_folder import make_private
 from privacy.errors import InputError
 from privacy.log.journal import PRAGMAS, SCHEMA
 
@@ -49,7 +49,7 @@ class LogFile:
 
     def _connect(self, statements: Sequence[str]) -> sqlite3.Connection:
         # SQLite would make the file readable by all; its write-ahead log takes over the mode.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_private(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         try:
             for statement in statements:

@@ -23,6 +23,7 @@ from pathlib import Path
 from node.disk_space import DiskRule, DiskWatch, free_percent
 from node.mark_file import MarkFile
 from node.note_key import keep_public, load_note_key
+from node.state_folder import make_private
 from privacy.errors import InputError, VerificationError
 from privacy.log.appender import Appender, Surroundings
 from privacy.log.checkpoint import Checkpoint
@@ -246,7 +247,7 @@ class RecordStore:
 
     def _connect(self, pragmas: Sequence[str]) -> sqlite3.Connection:
         # SQLite would make the file readable by all; its write-ahead log takes over the mode.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_private(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         for pragma in pragmas:
             connection.execute(pragma)

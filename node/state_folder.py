@@ -5,13 +5,14 @@ second start is an ordinary mistake; an advisory lock (flock) ends with its proc
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from privacy.errors import InputError
 
-__all__ = ["open_state"]
+__all__ = ["make_private", "open_state"]
 
 
 @contextmanager
@@ -32,3 +33,15 @@ def open_state(folder: Path) -> Iterator[Path]:
         except OSError as error:
             raise InputError("state-locked", f"{folder}: in use by another process; stop it first") from error
         yield folder
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that only we can read, unless there is one.
+
+    One that exists is not opened: closing it would drop the locks that SQLite holds on it in this process (POSIX), and
+    the next process to close the database would take away the write-ahead log under our hands.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return

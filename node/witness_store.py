@@ -17,6 +17,7 @@ from pathlib import Path
 
 from node.mark_file import MarkFile
 from node.note_key import keep_public, load_note_key
+from node.state_folder import make_private
 from privacy.errors import InputError, VerificationError
 from privacy.log.checkpoint import Checkpoint
 from privacy.log.journal import PRAGMAS
@@ -51,7 +52,7 @@ class WitnessStore:
         self._lock = threading.Lock()
         self._mark = MarkFile(directory / "witness.mark", signer.name)
         try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_private(self._path)
             self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             for statement in (*PRAGMAS, *SCHEMA):
                 self._database.execute(statement)
