@@ -19,7 +19,7 @@ from node.certificate import check_certificate, make_request, new_tls_key
 from node.desk_line import DeskLine, clock_complaint, fetch_authority
 from node.keys_file import read_identity
 from node.note_key import load_note_key
-from node.pin_book import PinBook, new_book, write_whole
+from node.pin_book import PinBook, open_book, write_whole
 from node.record_store import load_log_key
 from node.witness_store import load_witness_key
 from privacy.enrolment import Answer, Application
@@ -159,13 +159,13 @@ def write_settings(code: JoinCode, keys: BankKeys, places: Places, answer: Answe
     if keys.entry not in entries:
         raise VerificationError("entry-own", "the coordinator lists other keys under this bank's own name; tell it")
     folder = places.keys
-    write_whole(folder / "ca.pem", answer.authority_pem.encode("ascii"))
-    write_whole(folder / "certificate.pem", answer.certificate_pem.encode("ascii"))
-    new_book(
+    open_book(
         folder / "members.json",
         {"identity": answer.coordinator_identity, "log": answer.coordinator_log},
         keys.entry.entry,
     )
+    write_whole(folder / "ca.pem", answer.authority_pem.encode("ascii"))
+    write_whole(folder / "certificate.pem", answer.certificate_pem.encode("ascii"))
     PinBook(folder / "members.json", code.member, code.consortium).take(entries, verified_only=True)
     beside = places.config.resolve().parent
     paths = {

@@ -22,7 +22,7 @@ from privacy.fingerprint import matches
 from privacy.member_entry import MemberEntry, SignedEntry, entry_of
 from privacy.roster import MAX_MEMBERS, check_member_id
 
-__all__ = ["PinBook", "Standing", "Taken", "new_book", "write_whole"]
+__all__ = ["PinBook", "Standing", "Taken", "open_book", "write_whole"]
 
 _ROLES = ("identity", "log", "witness")
 
@@ -110,7 +110,7 @@ class PinBook:
 
     def standings(self) -> list[Standing]:
         """Return how every bank stands, by id."""
-        document, found = self._read(), {}
+        document, found = _document(self._path), {}
         for member, keys in document["members"].items():
             state = keys.get("checked", "founding")
             shown = "" if state == "first-use" else self._entry(member, keys).fingerprint()
@@ -159,17 +159,12 @@ class PinBook:
     def _entry(self, member: str, keys: dict[str, str]) -> MemberEntry:
         return MemberEntry(self._consortium, member, keys["identity"], keys["log"], keys["witness"])
 
-    def _read(self) -> dict[str, Any]:
-        read_peers(self._path)  # refuses what is malformed, in one line
-        document: dict[str, Any] = json.loads(self._path.read_text("utf-8"))
-        return document
-
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Any]]:
         """Hold the file's lock, yield its document, and write it if it changed and nothing was raised."""
         with self._path.with_suffix(".lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            document = self._read()
+            document = _document(self._path)
             before = json.dumps(document)
             yield document
             if not document.get("waiting", True):
@@ -178,8 +173,20 @@ class PinBook:
                 write_whole(self._path, json.dumps(document, indent=1).encode("ascii"))
 
 
-def new_book(path: Path, coordinator: dict[str, str], own: MemberEntry) -> None:
-    """Write the first members.json of a bank: the coordinator's keys and its own."""
+def open_book(path: Path, coordinator: dict[str, str], own: MemberEntry) -> None:
+    """Write the first members.json of a bank, the coordinator's keys and its own, or keep the one that is there.
+
+    Raises `VerificationError` where that one pins other keys of the coordinator: who joins anew believes nobody anew.
+    """
+    if path.exists():
+        kept = _document(path).get("coordinator")
+        if kept != coordinator:
+            message = (
+                f"{path}: pins other keys of the coordinator than the one that answers now; if the consortium was "
+                "founded anew, join with a new state folder, else do not join and tell the operator"
+            )
+            raise VerificationError("coordinator-changed", message)
+        return
     document = {"coordinator": coordinator, "members": {own.member: {**own.keys(), "checked": "own"}}}
     write_whole(path, json.dumps(document, indent=1).encode("ascii"))
 
@@ -194,6 +201,12 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(path)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    read_peers(path)  # refuses what is malformed, in one line
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
 
 
 def _no_match(member: str, changed: bool) -> str:

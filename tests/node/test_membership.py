@@ -17,7 +17,7 @@ from node import config
 from node.certificate import new_tls_key
 from node.keys_file import Peers, read_keys
 from node.membership import Membership, MembershipDesk
-from node.pin_book import PinBook, new_book
+from node.pin_book import PinBook, open_book
 from node.rotation import ROTATE_FILE
 from privacy.envelope import COORDINATOR, Address, open_envelope, sign_envelope
 from privacy.keys import IdentityKey
@@ -49,7 +49,8 @@ class Stage:
         bank = make_bank(folder)
         (folder / "identity.key").write_text(bytes(identity_seed("alpha")).hex())
         log = NoteSigner("coordinator/privacy-log", bytes(32)).verifier().encode()
-        new_book(folder / "members.json", {"identity": OPERATOR.public.hex(), "log": log}, OWN.entry)
+        (folder / "members.json").unlink()  # the room's, with other keys
+        open_book(folder / "members.json", {"identity": OPERATOR.public.hex(), "log": log}, OWN.entry)
         self.root = authority.create_authority("demo", datetime.now(UTC))
         (folder / "ca.pem").write_bytes(self.root.certificate_pem)
         key = (folder / "node.key").read_bytes()

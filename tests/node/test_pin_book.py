@@ -8,7 +8,7 @@ import pytest
 
 from audit.members import load_members
 from node.keys_file import read_peers
-from node.pin_book import PinBook, new_book
+from node.pin_book import PinBook, open_book
 from privacy.errors import InputError, VerificationError
 from privacy.log.note import NoteSigner
 from privacy.member_entry import MemberEntry, SignedEntry, sign_entry
@@ -24,7 +24,7 @@ COORDINATOR = {
 
 @pytest.fixture
 def book(tmp_path: Path) -> PinBook:
-    new_book(tmp_path / "members.json", COORDINATOR, OWN.entry)
+    open_book(tmp_path / "members.json", COORDINATOR, OWN.entry)
     return PinBook(tmp_path / "members.json", "alpha", "cn")
 
 
@@ -34,6 +34,22 @@ def states(book: PinBook) -> dict[str, str]:
 
 def pinned(tmp_path: Path) -> set[str]:
     return set(read_peers(tmp_path / "members.json").members)
+
+
+def test_who_joins_anew_keeps_its_pins_and_believes_no_other_coordinator(book: PinBook, tmp_path: Path) -> None:
+    book.take([OWN, BETA], verified_only=True)
+    book.verify("beta", BETA.entry.fingerprint())
+    path = tmp_path / "members.json"
+    before = path.read_bytes()
+    open_book(path, COORDINATOR, OWN.entry)
+    assert path.read_bytes() == before
+    for name, other in (
+        ("identity", "11" * 32),
+        ("log", NoteSigner("coordinator/privacy-log", b"o" * 32).verifier().encode()),
+    ):
+        with pytest.raises(VerificationError, match="pins other keys of the coordinator"):
+            open_book(path, {**COORDINATOR, name: other}, OWN.entry)
+    assert path.read_bytes() == before
 
 
 def test_a_new_bank_waits_until_somebody_heard_its_fingerprint(book: PinBook, tmp_path: Path) -> None:
