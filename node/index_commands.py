@@ -4,6 +4,7 @@ It parses and prints; it computes nothing. What is heavy is imported when a comm
 
     creditmesh-node index build --config node.toml --connectors connectors.toml   [--out DIR] [--json]
     creditmesh-node index check --config node.toml --connectors connectors.toml   [--json]
+    creditmesh-node index build --schema schema.toml --connectors connectors.toml --out DIR   before the bank joined
     creditmesh-node index show APPLICANT --config node.toml --connectors connectors.toml   [--on DATE] [--given N=V ...]
                                [--application ID]
 """
@@ -39,32 +40,37 @@ def add_index(commands: Any) -> None:
         command.add_argument("--config", type=Path, default=Path("node.toml"), metavar="node.toml", help="the settings")
         command.add_argument("--connectors", type=Path, required=True, metavar="connectors.toml", help="the mappings")
     for command in (build, check):
+        command.add_argument("--schema", type=Path, metavar="FILE", help="the data dictionary, before the bank joined")
         command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _build(options: argparse.Namespace) -> int:
-    from node import config
     from node.connectors.build import Plan, build_index
 
-    settings = config.load(options.config)
-    stamp = _now().strftime("%Y%m%dT%H%M%SZ")
-    folder = options.out if options.out is not None else settings.state.dir / "index" / stamp
-    survey = build_index(Plan(options.connectors, settings.source.schema_file), folder, _now)
+    dictionary, state = _dictionary(options)
+    if options.out is None and state is None:
+        raise InputError("usage", "index build --schema needs --out DIR: before it joined, a bank has no state folder")
+    folder = options.out if state is None else options.out or state / "index" / _now().strftime("%Y%m%dT%H%M%SZ")
+    survey = build_index(Plan(options.connectors, dictionary), folder, _now)
     if options.json:
         print(json.dumps({"folder": str(folder), **survey.document()}, indent=1, ensure_ascii=False))
     else:
-        print("\n".join([*survey.lines(), f'set [source] table = "{folder / "table.parquet"}" to train on it']))
+        table = folder / "table.parquet"
+        before = f"next: creditmesh-node join CODE --data {table} --schema {dictionary}"
+        print(
+            "\n".join([*survey.lines(), before if state is None else f'set [source] table = "{table}" to train on it'])
+        )
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
-    from node import config
     from node.connectors.build import Plan, survey_index
 
-    settings = config.load(options.config)
-    settings.state.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.state.dir, prefix="index-check-") as folder:
-        survey = survey_index(Plan(options.connectors, settings.source.schema_file), Path(folder) / "copies", _now)
+    dictionary, state = _dictionary(options)
+    if state is not None:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=state or options.connectors.parent, prefix="index-check-") as folder:
+        survey = survey_index(Plan(options.connectors, dictionary), Path(folder) / "copies", _now)
     print(json.dumps(survey.document(), indent=1, ensure_ascii=False) if options.json else "\n".join(survey.lines()))
     return 2 if survey.problems else 0
 
@@ -84,6 +90,16 @@ def _show(options: argparse.Namespace) -> int:
         document = record.request(options.application, dictionary, connectors)
     print(json.dumps(document, indent=1, ensure_ascii=False))
     return 0
+
+
+def _dictionary(options: argparse.Namespace) -> tuple[Path, Path | None]:
+    """Return the data dictionary and the state folder, which is None for a bank that has not joined yet."""
+    from node import config
+
+    if options.schema is not None:
+        return options.schema, None
+    settings = config.load(options.config)
+    return settings.source.schema_file, settings.state.dir
 
 
 def _now() -> datetime:

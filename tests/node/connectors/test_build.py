@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from node.cli import main
 from node.connectors.applicant import read_applicant
 from node.connectors.build import Plan, build_index, survey_index
 from node.source import read_table
@@ -147,3 +148,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="never overwritten"):
         build_index(Plan(tmp_path / "connectors.toml", tmp_path / "schema.toml"), tmp_path / "built", now)
+
+
+def test_a_bank_that_has_not_joined_builds_its_table_with_the_dictionary_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connectors, schema = write_small_bank(tmp_path, FIELDS, SETTINGS)
+    files = ["--connectors", str(connectors), "--schema", str(schema)]
+
+    assert main(["index", "check", *files]) == 0
+    assert main(["index", "build", *files]) == 2
+    assert "needs --out DIR" in capsys.readouterr().err
+    assert main(["index", "build", *files, "--out", str(tmp_path / "built")]) == 0
+    shown = capsys.readouterr().out
+    assert f"creditmesh-node join CODE --data {tmp_path / 'built' / 'table.parquet'} --schema {schema}" in shown
+    assert {path.name for path in tmp_path.iterdir()} >= {"built"}
