@@ -83,7 +83,10 @@ def _show(options: argparse.Namespace) -> int:
     settings = config.load(options.config)
     connectors, dictionary = Plan(options.connectors, settings.source.schema_file).load()
     decided = _now() if options.on is None else _day(options.on)
-    record = read_applicant(connectors, dictionary, options.applicant, decided, _given(options.given))
+    given = _given(options.given)
+    if options.application is not None:
+        given.setdefault(connectors.applications.application, options.application)
+    record = read_applicant(connectors, dictionary, options.applicant, decided, given)
     if options.application is None:
         document = record.document()
     else:

@@ -105,7 +105,8 @@ def read_applicant(
     matches = sorted({source.match for source in connectors.source.values() if source.match is not None})
     absent = [match for match in matches if match not in given]
     if absent:
-        raise InputError("applicant-given", f"source rows match by {absent[0]}; give it as --given {absent[0]}=VALUE")
+        options = " ".join(f"--given {each}=VALUE" for each in absent)
+        raise InputError("applicant-given", f"source rows match by {', '.join(absent)}; add: {options}")
     row = {"application": "", "key": applicant, "decided": moment} | {f"m.{name}": given[name] for name in matches}
     schema = {name: MOMENT if name == "decided" else pl.String() for name in row}
     copies = {"applications": pl.DataFrame([row], schema=schema).lazy()}

@@ -143,14 +143,15 @@ def test_the_decision_api_takes_an_applicants_record_as_it_is_shown(
 ) -> None:
     asked = pl.read_csv(bank / "tables" / "applications.csv").row(3, named=True)
     files = ["--config", str(bank / "node.toml"), "--connectors", str(bank / "connectors.toml")]
-    given = ["--given", f"trade={asked['trade']}", "--given", f"application_id={asked['application_id']}"]
+    show = ["index", "show", asked["firm_id"], "--on", asked["decided_on"], *files]
+    assert main(show) == 2
+    assert "--given application_id=VALUE --given trade=VALUE" in capsys.readouterr().err
 
-    code = main(
-        ["index", "show", asked["firm_id"], "--on", asked["decided_on"], "--application", "A-1", *given, *files]
-    )
+    code = main([*show, "--application", asked["application_id"], "--given", f"trade={asked['trade']}"])
 
     assert code == 0
     raw = capsys.readouterr().out
+    assert "loan_amount" in json.loads(raw)["fields"]  # its source is matched by the application's own number
     application = application_of(DECISION.validate_json(raw))
     dictionary = read_dictionary(bank / "schema.toml")
     reader = EvidenceReader(dictionary.model_fields, EvidenceRules(1.0, True, False, ()))
