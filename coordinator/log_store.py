@@ -223,12 +223,6 @@ class LogStore:
             self._held.close()
 
     @contextmanager
-    def exporting(self) -> Iterator[Database]:
-        """Yield a connection of its own on which all of the log is read; raises `InputError` as `append` does."""
-        with self._telling(), closing(self._place.open_export()) as database:
-            yield database
-
-    @contextmanager
     def _reading(self) -> Iterator[None]:
         with self._reader_lock, self._telling():
             yield

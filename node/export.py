@@ -1,18 +1,19 @@
 """Write this bank's privacy log to a file for an auditor, and write down that it was done.
 
 The record comes first: whoever asked, which file, how many records, up to which head. So nothing of the log leaves by
-this command without standing in it; a copy of the folder made in another way does. The file holds what was recorded
-before, in the format of `privacy.log.export`, and a manifest with its digest stands beside it.
+this command without standing in it; a copy of the folder made in another way does. Beside a process that holds the log,
+the record is a note that the process takes up within a second. The file holds what was recorded before, in the format
+of `privacy.log.export`, and a manifest with its digest stands beside it.
 """
 
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from node.access import take_notes
+from node.access import leave_note, take_notes
 from node.config import NodeConfig
 from node.service import open_store
 from node.state_folder import open_state
@@ -29,10 +30,9 @@ def export_log(config: NodeConfig, out: Path, who: str) -> int:
     """Write the log to `out` and return the number of records in it. who: a pseudonym of whoever asked.
 
     Raises:
-        InputError: `state-locked` while a process runs on the log, `output`, `log-unusable`, `usage`.
+        InputError: `output`, `log-unusable`, `usage`.
     """
-    manifest, draft = out.with_name(f"{out.name}.{MANIFEST}"), out.with_name(f"{out.name}.draft")
-    for path in (out, manifest):
+    for path in (out, out.with_name(f"{out.name}.{MANIFEST}")):
         if path.exists():
             raise InputError("output", f"{path}: exists already; an export replaces nothing")
     if not 0 < len(who) <= 256 or not who.isprintable():
@@ -41,33 +41,50 @@ def export_log(config: NodeConfig, out: Path, who: str) -> int:
     try:
         with open_state(state), closing(open_store(config, os.urandom(32))) as store:
             take_notes(state, store.append)  # what commands did since the process ended belongs into this export
-            head, _ = parse_checkpoint(store.checkpoint())
-            try:
-                digest = _write(state, draft)
+
+            def record(digest: str, head: Checkpoint) -> None:
                 store.append([exported_entry(who, out.name, digest, head)])
-                draft.rename(out)
-                _write_manifest(manifest, out.name, digest, head)
-            except OSError as error:
-                raise InputError("output", f"{out}: cannot be written ({error.strerror})") from error
-            finally:
-                draft.unlink(missing_ok=True)
+
+            return _export(state, out, record)
     except InputError as error:
         if error.code != "state-locked":
             raise
-        other = f"creditmesh-audit export jsonl {state} --out {out}"
-        message = f"{state}: in use; stop the process first, or read beside it, which the log does not show: {other}"
-        raise InputError("state-locked", message) from error
+
+    def note(digest: str, head: Checkpoint) -> None:
+        leave_note(state, "export", f"{head.size} records, sha256 {digest}, asked for by {who}")
+
+    return _export(state, out, note)
+
+
+def _export(state: Path, out: Path, record: Callable[[str, Checkpoint], None]) -> int:
+    """Write draft, record, file and manifest in this order; return the number of records. record: makes it durable."""
+    draft = out.with_name(f"{out.name}.draft")
+    uri = f"{(state / 'log.db').absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
+            database.execute("BEGIN")  # one moment of the log, whatever a process adds meanwhile
+            newest = database.execute("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+            if newest is None:
+                raise InputError("log-unusable", f"{state}: the log has no record yet; run creditmesh-node run first")
+            head, _ = parse_checkpoint(newest[0])
+            digest = _write(database, state, draft)
+        record(digest, head)
+        draft.rename(out)
+        _write_manifest(out.with_name(f"{out.name}.{MANIFEST}"), out.name, digest, head)
+    except OSError as error:
+        raise InputError("output", f"{out}: cannot be written ({error.strerror})") from error
+    except sqlite3.Error as error:
+        raise InputError("log-unusable", f"{state}: the log cannot be read ({error})") from error
+    finally:
+        draft.unlink(missing_ok=True)
     return head.size
 
 
-def _write(state: Path, draft: Path) -> str:
+def _write(database: sqlite3.Connection, state: Path, draft: Path) -> str:
     """Write the draft and return its digest in hexadecimal digits."""
     origin, vkey = (state.joinpath(name).read_text("ascii").strip() for name in ("origin", "log.vkey"))
     digest = hashlib.sha256()
-    with (
-        closing(sqlite3.connect(f"{(state / 'log.db').absolute().as_uri()}?mode=ro", uri=True)) as database,
-        draft.open("xb") as stream,
-    ):
+    with draft.open("xb") as stream:
         for line in export_lines(read_parts(database, origin, vkey, _side_files(state / "rounds"))):
             digest.update(line)
             stream.write(line)

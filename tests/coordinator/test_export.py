@@ -1,4 +1,4 @@
-"""The coordinator's export: written down first, complete, and never beside a running process."""
+"""The coordinator's export: written down first, complete, and beside a running process a note of it."""
 
 import hashlib
 import json
@@ -22,6 +22,11 @@ def operator(tmp_path: Path) -> Operator:
 
 def export(operator: Operator, out: Path, who: str = "auditor-7") -> int:
     return cli.main(["export", "--config", str(operator.config), "--out", str(out), "--who", who])
+
+
+def events(path: Path) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [json.loads(line["event"]) for line in lines if "event" in line]
 
 
 def test_an_export_stands_in_the_log_that_it_shows(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
@@ -49,14 +54,22 @@ def test_what_commands_did_while_nothing_ran_stands_in_it(operator: Operator, tm
     capsys.readouterr()
 
 
-def test_a_running_process_keeps_its_log(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
+def test_beside_a_running_process_a_note_says_what_left(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
+    out = tmp_path / "second.jsonl"
     assert export(operator, tmp_path / "first.jsonl") == 0
     state = next(path.parent for path in tmp_path.rglob("log.db"))
-    capsys.readouterr()
     with open_state(state):
-        assert export(operator, tmp_path / "second.jsonl") == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "stop the process first" in told
+        assert export(operator, out) == 0
+        assert audit(["verify", "--no-state", str(out)]) == 0
+        assert list((state / "access").glob("*.json"))
+    assert export(operator, tmp_path / "third.jsonl") == 0
+
+    (body,) = [each["body"] for each in events(tmp_path / "third.jsonl") if each["kind"] == "access.checked"]
+    assert isinstance(body, dict) and body["action"] == "export"
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert body["resource"] == f"{len(events(out))} records, sha256 {digest}, asked for by auditor-7"
+    assert [path.name for path in tmp_path.glob("*.draft")] == []
+    capsys.readouterr()
 
 
 def test_bad_input_is_one_line(operator: Operator, tmp_path: Path, capsys: Lines) -> None:

@@ -1,4 +1,4 @@
-"""The bank's export: written down first, complete, and never beside a running process."""
+"""The bank's export: written down first, complete, and beside a running process a note of it."""
 
 import hashlib
 import json
@@ -79,15 +79,22 @@ def test_what_commands_did_while_nothing_ran_stands_in_it(bank: Bank, tmp_path: 
     capsys.readouterr()
 
 
-def test_a_running_process_keeps_its_log(bank: Bank, tmp_path: Path, capsys: Lines) -> None:
+def test_beside_a_running_process_a_note_says_what_left(bank: Bank, tmp_path: Path, capsys: Lines) -> None:
+    out = tmp_path / "second.jsonl"
     assert export(bank, tmp_path / "first.jsonl") == 0
     state = next(path.parent for path in tmp_path.rglob("log.db"))
-    capsys.readouterr()
     with open_state(state):
-        assert export(bank, tmp_path / "second.jsonl") == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "stop the process first" in told and "creditmesh-audit export jsonl" in told
-    assert not (tmp_path / "second.jsonl").exists()
+        assert export(bank, out) == 0
+        assert audit(["verify", "--no-state", str(out)]) == 0
+        assert list((state / "access").glob("*.json"))
+    assert export(bank, tmp_path / "third.jsonl") == 0
+
+    (body,) = [each["body"] for each in events(tmp_path / "third.jsonl") if each["kind"] == "access.checked"]
+    assert isinstance(body, dict) and body["action"] == "export"
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert body["resource"] == f"{len(events(out))} records, sha256 {digest}, asked for by auditor-7"
+    assert [path.name for path in tmp_path.glob("*.draft")] == []
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize("who", ["", "a\x1b[2J", "x" * 257])
