@@ -19,6 +19,7 @@ from node.offer_book import Decision, OfferBook
 from node.permit import Permit, offer_of
 from node.seat import Pins, Precautions, Seat, check_budget, check_manifest, check_models
 from node.usage import Usage, charge_upload, check_change, settle_cohort
+from node.windows import check_windows
 from privacy import messages as msg
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
 from privacy.errors import MisuseError, PeerError, PrivacyError, RefusalError, VerificationError
@@ -315,6 +316,8 @@ class Session:
             raise refusal
         check_budget(self._bank.precautions.budget, manifest, self._bank.rows[0])
         check_models(manifest, self._bank.rows[0], self._bank.precautions)
+        models = self._bank.precautions.models
+        check_windows(manifest, self._bank.usage.jobs, self._bank.archive, self._bank.rows[0], models)
 
     def _manifest(self, envelope: Envelope, raw: bytes) -> Manifest:
         manifest = decode_manifest(raw)

@@ -101,6 +101,15 @@ def test_a_validation_equals_a_plain_computation_on_all_rows(room: ConsortiumRoo
         check_report(result["validation"]["own"], models, own, dictionary)
 
 
+def test_rows_that_overlap_those_of_an_earlier_validation_are_refused_by_every_bank(room: ConsortiumRoom) -> None:
+    _, trained = _run(room, "scorecard", "max_bins = 5")
+    months = f'model = "{trained["model_sha256"]}"\nrows = "months"\nmonth_from = 200501\nmonth_to = {{}}\n'
+    _run(room, "validation", months.format(200512))
+    (room.folder / "job.toml").write_text(JOB.format(recipe="validation", parameters=months.format(200601)))
+    outcome = room.outcome(room.submit())
+    assert outcome["state"] == "failed" and outcome["left_out"] == dict.fromkeys(room.names, "validation-window")
+
+
 def test_a_model_that_nobody_keeps_is_refused_before_the_job_is_queued(room: ConsortiumRoom) -> None:
     (room.folder / "job.toml").write_text(JOB.format(recipe="validation", parameters=f'model = "{"0" * 64}"'))
     before = room.history().jobs()
@@ -113,7 +122,8 @@ def test_a_bank_without_the_model_is_left_out(room: ConsortiumRoom) -> None:
     _, trained = _run(room, "scorecard", "max_bins = 4")
     digest = trained["model_sha256"]
     (room.run.nodes["bank-3"] / "models" / f"{digest}.json").unlink()
-    (room.folder / "job.toml").write_text(JOB.format(recipe="validation", parameters=f'model = "{digest}"'))
+    named = f'model = "{digest}"\nperiod_rows = 200\n'
+    (room.folder / "job.toml").write_text(JOB.format(recipe="validation", parameters=named))
     outcome = room.outcome(room.submit())
     assert outcome["state"] == "failed" and list(outcome["left_out"]) == ["bank-3"]
     assert "validation" not in outcome
