@@ -12,6 +12,7 @@ goods - share of bads) * WOE (Good, 1950; Siddiqi, 2006). Monotone bins by pool-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -106,31 +107,34 @@ class _Bin:
         return min(self.bads, self.rows - self.bads)
 
 
-def ask_rows(spec: JobSpec, part: str, codings: Sequence[Coding]) -> Ask:
-    """Return the request for unlabelled counts of every bin of every coding, one after the other."""
-    return _ask(spec, part, "bin-rows", codings, np.arange(sum(coding.bins for coding in codings), dtype=np.int64))
+def ask_rows(spec: JobSpec, parts: Sequence[str], codings: Sequence[Coding]) -> Ask:
+    """Return the request for unlabelled counts of every bin of every coding, federation by federation."""
+    cells = np.arange(sum(coding.bins for coding in codings), dtype=np.int64)
+    return _ask(spec, parts, "bin-rows", codings, cells)
 
 
-def ask_bads(spec: JobSpec, part: str, codings: Sequence[Coding], cells: np.ndarray) -> Ask:
-    """Return the request for counts of bad rows.
+def ask_bads(spec: JobSpec, parts: Sequence[str], codings: Sequence[Coding], cells: np.ndarray) -> Ask:
+    """Return the request for counts of bad rows, federation by federation.
 
-    cells: (sum of bins,) int64, the entry of the vector that each bin is counted in (`label_cells`).
+    cells: (sum of bins,) int64, the entry of a federation's counts that each bin is counted in (`label_cells`).
     """
-    return _ask(spec, part, "bin-bads", codings, cells)
+    return _ask(spec, parts, "bin-bads", codings, cells)
 
 
-def _ask(spec: JobSpec, part: str, name: str, codings: Sequence[Coding], cells: np.ndarray) -> Ask:
+def _ask(spec: JobSpec, parts: Sequence[str], name: str, codings: Sequence[Coding], cells: np.ndarray) -> Ask:
+    # A row stands in the full federation and in one half.
+    alone = len(parts) == 1
     return Ask(
         recipe=spec.label,
-        part=part,
+        part=parts[0] if alone else "full",
         name=name,
-        rows=PARTS[part],
-        length=int(cells.max()) + 1,
+        rows=PARTS[parts[0]] if alone else "train",
+        length=len(parts) * (int(cells.max()) + 1),
         word_bits=32,
         bound=spec.max_rows,
         row_linf=1,
-        row_l1=len(codings),
-        parameters={"labels": int(name == "bin-bads")},
+        row_l1=min(len(parts), 2) * len(codings),
+        parameters={"labels": int(name == "bin-bads"), "parts": tuple(parts)},
         arrays={"codings": encode_codings(codings), "cells": cells},
     )
 
@@ -139,13 +143,15 @@ def contribute_counts(ask: Ask, book: Book) -> np.ndarray:
     """Return a member's counts in the asked cells, (ask.length,) int64."""
     raw = ask.arrays["codings"]
     codings, codes = book.recall("codes", raw.tobytes(), lambda: _codes(raw, book))
-    rows = book.rows(ask.rows)
-    if ask.parameters["labels"]:
-        rows = rows[book.table.target[rows] == 1]
-    bins = [np.bincount(column[rows], minlength=coding.bins) for coding, column in zip(codings, codes, strict=True)]
-    counts = np.zeros(ask.length, dtype=np.int64)
-    np.add.at(counts, ask.arrays["cells"], np.concatenate(bins))
-    return counts
+    parts: Any = ask.parameters["parts"]
+    counts = np.zeros((len(parts), ask.length // len(parts)), dtype=np.int64)
+    for part, counted in zip(parts, counts, strict=True):
+        rows = book.rows(PARTS[part])
+        if ask.parameters["labels"]:
+            rows = rows[book.table.target[rows] == 1]
+        bins = [np.bincount(column[rows], minlength=coding.bins) for coding, column in zip(codings, codes, strict=True)]
+        np.add.at(counted, ask.arrays["cells"], np.concatenate(bins))
+    return counts.ravel()
 
 
 def _codes(raw: np.ndarray, book: Book) -> tuple[tuple[Coding, ...], list[np.ndarray]]:
@@ -153,10 +159,13 @@ def _codes(raw: np.ndarray, book: Book) -> tuple[tuple[Coding, ...], list[np.nda
     return codings, [coding.codes(book.table.columns[coding.name]) for coding in codings]
 
 
-def split_counts(codings: Sequence[Coding], counts: np.ndarray) -> list[tuple[int, ...]]:
-    """Return the counts of `ask_rows` field by field."""
+def split_counts(codings: Sequence[Coding], counts: np.ndarray, parts: int) -> list[list[tuple[int, ...]]]:
+    """Return the counts of `ask_rows` by federation and field; parts: how many federations were asked."""
     ends = np.cumsum([coding.bins for coding in codings])[:-1]
-    return [tuple(int(count) for count in piece) for piece in np.split(counts, ends)]
+    return [
+        [tuple(int(count) for count in piece) for piece in np.split(counted, ends)]
+        for counted in counts.reshape(parts, -1)
+    ]
 
 
 def merge_rare(coding: Coding, counts: Sequence[Sequence[int]], min_rows: int) -> list[list[int]]:

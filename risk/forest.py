@@ -91,13 +91,18 @@ def leaf_nodes(tree: np.ndarray, codes: np.ndarray, places: np.ndarray, start: n
     """
     node = np.zeros(len(codes), dtype=np.int64) if start is None else start.copy()
     column, cut, missing_left, left, right = (np.ascontiguousarray(part) for part in tree.T[:5])
-    moving = np.flatnonzero(left[node])
+    missing = np.where(missing_left == 1, places[column], -1)
+    child = np.stack([right, left], axis=1).ravel()
+    flat, width = codes.ravel(), codes.shape[1]
+    moving = np.flatnonzero(left.take(node))
     while len(moving):
-        at = node[moving]
-        code = codes[moving, column[at]]
-        goes_left = np.where(code == places[column[at]], missing_left[at] == 1, code <= cut[at])
-        node[moving] = np.where(goes_left, left[at], right[at])
-        moving = moving[left[node[moving]] > 0]
+        # By `take` on flat arrays: half the time of indexing by pairs.
+        at = node.take(moving)
+        code = flat.take(moving * width + column.take(at))
+        goes_left = (code <= cut.take(at)) | (code == missing.take(at))
+        reached = child.take(2 * at + goes_left)
+        node[moving] = reached
+        moving = moving[left.take(reached) > 0]
     return node
 
 

@@ -7,7 +7,7 @@ with the Hessian below it. One request carries a tree level of several forests: 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,15 +51,16 @@ class Scales:
 class Stage:
     """Where one federation's forest stands.
 
-    name: of the tree that grows, different from all others of a request. part: `full`, `half-a` or `half-b`.
-    intercept: steps of 2**-30. trees: finished ones. growing: the tree so far. wanted: nodes whose sums are asked.
-    scope: columns that are counted. codings: encoded (`risk.coding`).
+    name: of the tree that grows, different from all others of a job. part: `full`, `half-a` or `half-b`.
+    intercept: steps of 2**-30. trees: finished ones, stacked; seen: how many of them the gradients know. growing: the
+    tree so far. wanted: nodes whose sums are asked. scope: columns that are counted. codings: encoded (`risk.coding`).
     """
 
     name: str
     part: str
     intercept: int
-    trees: Sequence[np.ndarray]
+    trees: np.ndarray
+    seen: int
     growing: np.ndarray
     wanted: tuple[int, ...]
     scope: tuple[int, ...]
@@ -100,12 +101,13 @@ def ask_level(spec: JobSpec, name: str, columns: Columns, stages: Sequence[Stage
         "hessian_bits": scales.hessian_bits,
         "intercepts": tuple(intercepts.values()),
         "parts": tuple(intercepts),
+        "seen": tuple(stage.seen for stage in stages),
         "shift": scales.shift,
     }
-    arrays = {}
+    one = {stage.part: stage for stage in stages}
+    arrays = {f"codings-{part}": stage.codings for part, stage in one.items()}
+    arrays |= {f"trees-{part}": stage.trees for part, stage in one.items()}
     for stage in stages:
-        arrays[f"codings-{stage.part}"] = stage.codings
-        arrays[f"trees-{stage.part}"] = stack_trees(stage.trees)
         arrays[f"growing-{stage.name}"] = stage.growing
         arrays[f"wanted-{stage.name}"] = np.array(stage.wanted, dtype=np.int64)
         arrays[f"scope-{stage.name}"] = np.array(stage.scope, dtype=np.int64)
@@ -126,40 +128,14 @@ def ask_level(spec: JobSpec, name: str, columns: Columns, stages: Sequence[Stage
 
 def contribute_level(ask: Ask, book: Book) -> np.ndarray:
     """Return a member's histograms, (ask.length,) int64: stage by stage, node by node, column by column."""
-    names, parts = (ask.parameters[key] for key in ("growing", "growing_parts"))
-    stages = zip(names, parts, strict=True)  # type: ignore[arg-type]
-    return np.concatenate([_contribute_tree(ask, book, str(name), str(part)) for name, part in stages])
-
-
-def _contribute_tree(ask: Ask, book: Book, name: str, part: str) -> np.ndarray:
-    raw = ask.arrays[f"codings-{part}"].tobytes()
-    codes, places = book.recall(f"tree-codes-{part}", raw, lambda: _coded(raw, book, part))
-    intercept = dict(zip(_parts(ask), ask.parameters["intercepts"], strict=True))[part]  # type: ignore[arg-type]
-    key = (raw, intercept, ask.arrays[f"trees-{part}"].tobytes())
-    gradient, hessian = book.recall(f"slopes-{part}", key, lambda: _slopes(ask, book, part, (codes, places)))
-    growing, wanted, scope = (ask.arrays[f"{what}-{name}"] for what in ("growing", "wanted", "scope"))
-    node = _reached(book, (name, key), growing, (codes, places))
-    slot = np.full(len(growing), -1, dtype=np.int64)
-    slot[wanted] = np.arange(len(wanted))
-    here = slot[node] >= 0
-    widths = places[scope] + 1
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    cells = codes[here][:, scope] + (slot[node[here]] * starts[-1])[:, None] + starts[:-1]
-    return _pack(cells, gradient[here], hessian[here], len(wanted) * int(starts[-1]), ask)
-
-
-def _reached(
-    book: Book, which: tuple[str, tuple[bytes, Any, bytes]], growing: np.ndarray, coded: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
-    """Return every row's node in a growing tree, kept so that a level only moves rows on from the one above."""
-    (name, key), (codes, places) = which, coded
-    made = _Reached(np.zeros((0, _NODE_WORDS), dtype=np.int64), np.zeros(len(codes), dtype=np.int64))
-    kept: _Reached = book.recall(f"reached-{name}", key, lambda: made)
-    split = np.flatnonzero(kept.tree[:, 3])
-    if len(kept.tree) > len(growing) or not np.array_equal(kept.tree[split], growing[split]):
-        kept.node = np.zeros(len(codes), dtype=np.int64)
-    kept.tree, kept.node = growing, leaf_nodes(growing, codes, places, kept.node)
-    return kept.node
+    grounds = {part: _ground(ask, book, part) for part in _texts(ask, "parts")}
+    names, parts = _texts(ask, "growing"), _texts(ask, "growing_parts")
+    seen: list[int] = [int(count) for count in ask.parameters["seen"]]  # type: ignore[union-attr]
+    named = zip(names, parts, seen, strict=True)
+    words = [_contribute_tree(ask, grounds[part], name, count) for name, part, count in named]
+    for ground in grounds.values():
+        ground.kept.forget(set(names), set(seen))
+    return np.concatenate(words)
 
 
 @dataclass(slots=True)
@@ -170,33 +146,117 @@ class _Reached:
     node: np.ndarray
 
 
-def _parts(ask: Ask) -> tuple[str, ...]:
-    return tuple(str(part) for part in ask.parameters["parts"])  # type: ignore[union-attr]
+@dataclass(frozen=True, eq=False, slots=True)
+class _Slopes:
+    """Gradient and Hessian of every row in whole steps, (n_rows,) float64 each, after the trees in `known`."""
+
+    known: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
 
 
-def _coded(raw: bytes, book: Book, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of this part's rows in every column, and each column's number of places."""
+@dataclass(slots=True)
+class _Kept:
+    """What a member keeps of a federation's rows from one level to the next.
+
+    slopes: by the number of trees that they know. reached: by the growing tree's name.
+    """
+
+    slopes: dict[int, _Slopes] = field(default_factory=dict)
+    reached: dict[str, _Reached] = field(default_factory=dict)
+
+    def forget(self, growing: set[str], seen: set[int]) -> None:
+        """Drop what no tree of the last request stands on."""
+        self.slopes = {count: found for count, found in self.slopes.items() if count in seen}
+        self.reached = {name: found for name, found in self.reached.items() if name in growing}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Ground:
+    """A federation's rows at a member: their places by row and by column, and what is kept from level to level."""
+
+    book: Book
+    part: str
+    raw: bytes
+    codes: np.ndarray
+    turned: np.ndarray
+    places: np.ndarray
+    intercept: int
+    stacked: np.ndarray
+    kept: _Kept
+
+
+def _ground(ask: Ask, book: Book, part: str) -> _Ground:
+    raw = ask.arrays[f"codings-{part}"].tobytes()
+    codes, turned, places = book.recall(f"tree-codes-{part}", raw, lambda: _coded(raw, book, part))
+    intercepts: Any = ask.parameters["intercepts"]
+    intercept = int(intercepts[_texts(ask, "parts").index(part)])
+    kept = book.recall(f"tree-rows-{part}", (raw, intercept), _Kept)
+    return _Ground(book, part, raw, codes, turned, places, intercept, ask.arrays[f"trees-{part}"], kept)
+
+
+def _contribute_tree(ask: Ask, ground: _Ground, name: str, seen: int) -> np.ndarray:
+    gradient, hessian = _slopes(ask, ground, seen)
+    growing, wanted, scope = (ask.arrays[f"{what}-{name}"] for what in ("growing", "wanted", "scope"))
+    node = _reached(ground, name, growing)
+    slot = np.full(len(growing), -1, dtype=np.int64)
+    slot[wanted] = np.arange(len(wanted))
+    place = slot.take(node)
+    rows = np.flatnonzero(place >= 0)
+    starts = np.concatenate([[0], np.cumsum(ground.places[scope] + 1)])
+    cells = ground.turned[scope].take(rows, axis=1) + (starts[:-1, None] + place.take(rows) * starts[-1])
+    return _pack(cells, gradient.take(rows), hessian.take(rows), len(wanted) * int(starts[-1]), ask)
+
+
+def _reached(ground: _Ground, name: str, growing: np.ndarray) -> np.ndarray:
+    """Return every row's node in a growing tree, kept so that a level only moves rows on from the one above."""
+    rows = len(ground.codes)
+    kept = ground.kept.reached.get(name)
+    if kept is None:
+        kept = _Reached(np.zeros((0, _NODE_WORDS), dtype=np.int64), np.zeros(rows, dtype=np.int64))
+    split = np.flatnonzero(kept.tree[:, 3])
+    if len(kept.tree) > len(growing) or not np.array_equal(kept.tree[split], growing[split]):
+        kept.node = np.zeros(rows, dtype=np.int64)
+    node = leaf_nodes(growing, ground.codes, ground.places, kept.node)
+    ground.kept.reached[name] = _Reached(growing, node)
+    return node
+
+
+def _texts(ask: Ask, name: str) -> tuple[str, ...]:
+    return tuple(str(each) for each in ask.parameters[name])  # type: ignore[union-attr]
+
+
+def _coded(raw: bytes, book: Book, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the places of this part's rows in every column, by row and by column, and each column's places."""
     columns = tree_columns(decode_codings(np.frombuffer(raw, dtype=np.uint8)), book.spec.dictionary)
     codes = tree_codes(columns, book.table.select(book.rows(PARTS[part])))
-    return codes, np.array([column.places for column in columns], dtype=np.int64)
+    return codes, np.ascontiguousarray(codes.T), np.array([column.places for column in columns], dtype=np.int64)
 
 
 def _pack(cells: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, size: int, ask: Ask) -> np.ndarray:
-    """Return gradient and row-and-Hessian words of every cell, (2 * size,) int64."""
-    flat, width = cells.ravel(), cells.shape[1]
-    sums = [np.bincount(flat, np.repeat(each, width), size).astype(np.int64) for each in (gradient, hessian)]
+    """Return gradient and row-and-Hessian words of every cell, (2 * size,) int64; cells: (n_columns, n_rows)."""
+    flat, columns = cells.ravel(), len(cells)
     words = np.empty((size, 2), dtype=np.int64)
-    words[:, 0] = sums[0]
-    words[:, 1] = (np.bincount(flat, minlength=size).astype(np.int64) << int(ask.parameters["shift"])) + sums[1]  # type: ignore[arg-type]
+    words[:, 0] = np.bincount(flat, np.tile(gradient, columns), size)
+    words[:, 1] = np.bincount(flat, minlength=size) << int(ask.parameters["shift"])  # type: ignore[arg-type]
+    words[:, 1] += np.bincount(flat, np.tile(hessian, columns), size).astype(np.int64)
     return words.ravel()
 
 
-def _slopes(ask: Ask, book: Book, part: str, coded: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's gradient and Hessian in whole steps, (n_rows,) float64 each."""
-    raw = ask.arrays[f"codings-{part}"].tobytes()
-    steps = margin_steps(book, (part, raw), ask.arrays[f"trees-{part}"], coded)
-    intercept: Any = dict(zip(_parts(ask), ask.parameters["intercepts"], strict=True))[part]  # type: ignore[arg-type]
-    chance = sigmoid((steps + int(intercept)) / float(1 << LEAF_BITS))
+def _slopes(ask: Ask, ground: _Ground, seen: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's gradient and Hessian in whole steps, (n_rows,) float64 each, after the first `seen` trees."""
+    known = ground.stacked[: int(np.searchsorted(ground.stacked[:, 0], seen))]
+    kept = ground.kept.slopes.get(seen)
+    if kept is None or not np.array_equal(kept.known, known):
+        kept = _Slopes(known, *_fresh_slopes(ask, ground, known))
+        ground.kept.slopes[seen] = kept
+    return kept.gradient, kept.hessian
+
+
+def _fresh_slopes(ask: Ask, ground: _Ground, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    book, part = ground.book, ground.part
+    steps = margin_steps(book, (part, ground.raw), known, (ground.codes, ground.places))
+    chance = sigmoid((steps + ground.intercept) / float(1 << LEAF_BITS))
     target = book.table.target[book.rows(PARTS[part])]
     gradient = np.rint((chance - target) * float(1 << int(ask.parameters["gradient_bits"])))  # type: ignore[arg-type]
     hessian = np.rint(chance * (1.0 - chance) * float(1 << int(ask.parameters["hessian_bits"])))  # type: ignore[arg-type]
@@ -234,33 +294,30 @@ class _Margin:
     steps: np.ndarray
 
 
-def unpack_level(sums: np.ndarray, spec: JobSpec, columns: Columns, stages: Sequence[Stage]) -> list[list[Sums]]:
-    """Return the sums of every wanted node, stage by stage."""
-    scales = scales_of(spec)
-    result, place = [], 0
+def unpack_level(sums: np.ndarray, spec: JobSpec, columns: Columns, stages: Sequence[Stage]) -> list[Sums]:
+    """Return the sums of every stage's wanted nodes."""
+    scales, result, place = scales_of(spec), [], 0
     for stage in stages:
         widths = [columns[stage.part][number].places + 1 for number in stage.scope]
         most = max(column.places for column in columns[stage.part])
-        nodes = []
-        for _ in stage.wanted:
-            words = sums[place : place + 2 * sum(widths)].reshape(-1, 2)
-            place += 2 * sum(widths)
-            nodes.append(_node_sums(words, widths, stage.scope, (scales, most)))
-        result.append(nodes)
+        size = 2 * len(stage.wanted) * sum(widths)
+        words = sums[place : place + size].reshape(len(stage.wanted), -1, 2)
+        place += size
+        result.append(_node_sums(words, widths, stage.scope, (scales, most)))
     return result
 
 
 def _node_sums(words: np.ndarray, widths: Sequence[int], scope: tuple[int, ...], form: tuple[Scales, int]) -> Sums:
     scales, most = form
-    shape = (len(widths), most + 1)
     column = np.repeat(np.arange(len(widths)), widths)
     position = np.concatenate([np.arange(width) for width in widths])
     # Missing stands last, whatever a column's own width.
     position[np.cumsum(widths) - 1] = most
+    shape = (len(words), len(widths), most + 1)
     gradient, hessian, rows = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
-    gradient[column, position] = words[:, 0] / float(1 << scales.gradient_bits)
-    hessian[column, position] = (words[:, 1] & ((1 << scales.shift) - 1)) / float(1 << scales.hessian_bits)
-    rows[column, position] = words[:, 1] >> scales.shift
+    gradient[:, column, position] = words[:, :, 0] / float(1 << scales.gradient_bits)
+    hessian[:, column, position] = (words[:, :, 1] & ((1 << scales.shift) - 1)) / float(1 << scales.hessian_bits)
+    rows[:, column, position] = words[:, :, 1] >> scales.shift
     return Sums(gradient, hessian, rows, scope)
 
 

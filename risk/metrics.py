@@ -86,7 +86,7 @@ def metric_rounds(spec: JobSpec, model: Model) -> Generator[Ask, np.ndarray, tup
     held = yield from _measure(spec, "holdout", raw, edges)
     counted: list[tuple[int, ...]] = []
     if model.codings:
-        counted = split_counts(model.codings, (yield _reference_ask(spec, model.codings)))
+        (counted,) = split_counts(model.codings, (yield _reference_ask(spec, model.codings)), 1)
     fields = tuple(zip(model.codings, counted, strict=True))
     reference = make_reference(train.bins, scale, fields)
     figures = _figures(held, reference)
@@ -164,7 +164,7 @@ def _ask(
 
 
 def _reference_ask(spec: JobSpec, codings: Sequence[Coding]) -> Ask:
-    return replace(ask_rows(spec, "full", codings), name="score-fields")
+    return replace(ask_rows(spec, ("full",), codings), name="score-fields")
 
 
 def _figures(measured: _Measured, reference: Reference) -> NetworkMetrics:

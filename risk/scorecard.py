@@ -174,8 +174,8 @@ def _rules(spec: JobSpec) -> BinRules:
 def _full_rounds(spec: JobSpec, rules: BinRules) -> Generator[Ask, np.ndarray, Trained]:
     cuts = yield from sketch_rounds(spec, "full", "train")
     codings = tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
-    counts = split_counts(codings, (yield ask_rows(spec, "full", codings)))
-    plan = _plan(codings, [counts], rules.min_rows)
+    counts = split_counts(codings, (yield ask_rows(spec, ("full",), codings)), 1)
+    plan = _plan(codings, counts, rules.min_rows)
     model = yield from _fit(spec, "full", plan, 0, rules)
     return Trained(model, codings)
 
@@ -190,7 +190,7 @@ def _half_rounds(
     halves = ("half-a", "half-b")
     counts = []
     for part in halves:
-        counts.append(split_counts(codings, (yield ask_rows(spec, part, codings))))
+        counts += split_counts(codings, (yield ask_rows(spec, (part,), codings)), 1)
     plan = _plan(codings, counts, rules.min_rows)
     first = yield from _fit(spec, halves[0], plan, 0, rules)
     second = yield from _fit(spec, halves[1], plan, 1, rules)
@@ -221,7 +221,7 @@ def _plan(codings: Sequence[Coding], counts: Sequence[Sequence[tuple[int, ...]]]
 def _fit(spec: JobSpec, part: str, plan: _Plan, which: int, rules: BinRules) -> Generator[Ask, np.ndarray, Scorecard]:
     """Ask for labels and for Newton's sums, and return the card; `which` names the plan's count of this part."""
     cells = label_cells(plan.codings, plan.counts, rules.min_rows)
-    sums = yield ask_bads(spec, part, plan.codings, cells)
+    sums = yield ask_bads(spec, (part,), plan.codings, cells)
     counted = _count_fields(plan, which, cells, sums)
     directions = {field.name: field.risk_when_rising for field in spec.dictionary.model_fields}
     binned = [bin_field(item, directions[item.coding.name], rules) for item in counted]

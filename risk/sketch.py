@@ -167,22 +167,26 @@ def _cuts(axis: Axis, leaves: list[Cell]) -> tuple[float, ...]:
     filled = [cell for cell in leaves if cell[2] > 0]
     total = sum(count for _, _, count in filled)
     cuts: list[float] = []
+    slack = total // SLACK_PARTS
     gathered, floor_key = 0, axis.key(axis.low)
     for place, (_, _, count) in enumerate(filled):
         # A value that alone fills a bin does not swallow what was gathered before it.
         if 2 * BIN_PARTS * gathered >= total and BIN_PARTS * (gathered + count) > 2 * total:
-            floor_key = _add_cut(axis, filled, place, floor_key, cuts)
+            floor_key = _add_cut(axis, filled, place, (floor_key, slack), cuts)
             gathered = 0
         gathered += count
         if BIN_PARTS * gathered >= total and place + 1 < len(filled):
-            floor_key = _add_cut(axis, filled, place + 1, floor_key, cuts)
+            floor_key = _add_cut(axis, filled, place + 1, (floor_key, slack), cuts)
             gathered = 0
     return tuple(cuts)
 
 
-def _add_cut(axis: Axis, filled: list[Cell], place: int, floor_key: int, cuts: list[float]) -> int:
-    """Add a cut before the filled cell at `place`, moved within light cells to the shortest decimal."""
-    slack = sum(count for _, _, count in filled) // SLACK_PARTS
+def _add_cut(axis: Axis, filled: list[Cell], place: int, limits: tuple[int, int], cuts: list[float]) -> int:
+    """Add a cut before the filled cell at `place`, moved within light cells to the shortest decimal.
+
+    limits: the key that the cut must be above, and how many rows it may move by on either side.
+    """
+    floor_key, slack = limits
     left, room = place - 1, slack
     while left >= 0 and filled[left][2] <= room:
         room -= filled[left][2]

@@ -20,12 +20,13 @@ import numpy as np
 
 from risk.binning import ask_bads, ask_rows, contribute_counts, label_cells, merge_rare, split_counts
 from risk.book import Book
+from risk.boosting import Seedbed, grow_forests
 from risk.card import Scaling
-from risk.coding import Coding, encode_codings, unmerged
+from risk.coding import Coding, unmerged
 from risk.elementary import ln_steps
 from risk.forest import LEAF_BITS, Column, Forest, forest_from_document, tree_columns
-from risk.growing import Growth, Rules, Tree
-from risk.histogram import Stage, ask_level, contribute_level, unpack_level
+from risk.growing import Growth, Rules
+from risk.histogram import contribute_level
 from risk.model import OwnModels, Trained
 from risk.parameters import parameters_of
 from risk.private_trees import contribute_private_trees, private_tree_releases, private_tree_rounds
@@ -46,6 +47,7 @@ _PARAMETERS = {
     "min_split_rows": (200, 200, 1_000_000),
     "min_bin_rows": (50, 50, 100_000),
     "confined": (2, 0, 2),
+    "staleness": (1, 0, 8),
     "choose_count": (1, 0, 1),
     "points": (600, 1, 100_000),
     "odds": (30, 1, 10_000),
@@ -54,7 +56,8 @@ _PARAMETERS = {
 """Default, smallest and largest value.
 
 rate in millionths; penalty and min_weight (of Hessian) in hundredths. confined: 0 no tree is, 1 each tree to the
-dimension of its best first split, 2 one tree of every dimension grows on the same gradients.
+dimension of its best first split, 2 one tree of every dimension grows on the same gradients. staleness: steps that may
+be in flight when a step starts, whose trees its gradients miss (`risk.boosting`).
 """
 
 _PARTS = ("full", "half-a", "half-b")
@@ -87,7 +90,7 @@ class TreesRecipe:
         """Ask for the sums that train the three forests; the halves' wait in `carry`."""
         if spec.private:
             return (yield from private_tree_rounds(spec))
-        forests = yield from _forest_rounds(spec, _rules(spec), _PARTS)
+        forests = yield from _forest_rounds(spec, _rules(spec), int(spec.parameters["staleness"]))
         return Trained(forests["full"], (forests["half-a"], forests["half-b"]))
 
     def half_rounds(self, spec: JobSpec, trained: Trained) -> Generator[Ask, np.ndarray, tuple[Forest, Forest]]:
@@ -117,7 +120,8 @@ class TreesRecipe:
         # Nothing of it leaves the bank, so it needs no noise.
         spec = replace(book.spec, members=1, multiplier=0)
         rows = len(book.rows("train"))
-        rounds = _forest_rounds(spec, _own_rules(_rules(spec), rows), _PARTS, min(50, max(5, rows // 80)))
+        # Nobody waits for these sums, so no step starts before the last one ended.
+        rounds = _forest_rounds(spec, _own_rules(_rules(spec), rows), 0, min(50, max(5, rows // 80)))
         forests = run_plain(rounds, lambda ask: self.contribute(ask, book))
         return OwnModels(forests["full"], forests["half-a"], forests["half-b"])
 
@@ -153,78 +157,27 @@ def _own_rules(rules: Rules, rows: int) -> Rules:
 
 
 def _forest_rounds(
-    spec: JobSpec, rules: Rules, parts: Sequence[str], min_bin_rows: int | None = None
+    spec: JobSpec, rules: Rules, staleness: int, min_bin_rows: int | None = None
 ) -> Generator[Ask, np.ndarray, dict[str, Forest]]:
     """Ask for everything that the forests of these federations need."""
-    ground = yield from _ground_rounds(spec, parts, min_bin_rows or int(spec.parameters["min_bin_rows"]))
-    growths, codings = {}, {}
-    for part in parts:
-        codings[part] = _ordered(ground, part)
-        growths[part] = Growth(tree_columns(codings[part], spec.dictionary), rules)
-    trees: dict[str, list[np.ndarray]] = {part: [] for part in parts}
-    yield from _grow(spec, ground, growths, codings, trees)
-    forests = {part: _forest(spec, ground, part, growths[part].columns, trees[part]) for part in parts}
+    ground = yield from _ground_rounds(spec, _PARTS, min_bin_rows or int(spec.parameters["min_bin_rows"]))
+    beds = {}
+    for part in _PARTS:
+        codings = _ordered(ground, part)
+        beds[part] = Seedbed(Growth(tree_columns(codings, spec.dictionary), rules), codings, ground.intercepts[part])
+    trees = yield from grow_forests(spec, beds, int(spec.parameters["trees"]), staleness)
+    forests = {part: _forest(spec, ground, part, beds[part].growth.columns, trees[part]) for part in _PARTS}
     if int(spec.parameters["choose_count"]) and all(forests[part].trees for part in _HALVES):
         histograms = yield from prefix_rounds(spec, {part: forests[part] for part in _HALVES})
         forests = _shortened(forests, best_count(histograms))
     return forests
 
 
-def _grow(
-    spec: JobSpec,
-    ground: _Ground,
-    growths: Mapping[str, Growth],
-    codings: Mapping[str, tuple[Coding, ...]],
-    trees: Mapping[str, list[np.ndarray]],
-) -> Generator[Ask, np.ndarray, None]:
-    """Ask for the levels of all trees and add them to `trees`, until there are enough or none can be split."""
-    number, most = 0, int(spec.parameters["trees"])
-    encoded = {part: encode_codings(found) for part, found in codings.items()}
-    while max(len(grown) for grown in trees.values()) < most:
-        number += 1
-        growing = {
-            (part, turn): Tree(growths[part], scope)
-            for part in trees
-            if growths[part].columns
-            for turn, scope in enumerate(growths[part].scopes()[: most - len(trees[part])])
-        }
-        level = 1
-        while any(tree.wanted for tree in growing.values()):
-            stages = [
-                Stage(
-                    name=f"{part}-{turn}",
-                    part=part,
-                    intercept=ground.intercepts[part],
-                    trees=tuple(trees[part]),
-                    growing=tree.array(0.0),
-                    wanted=tree.wanted,
-                    scope=tree.scope,
-                    codings=encoded[part],
-                )
-                for (part, turn), tree in growing.items()
-                if tree.wanted
-            ]
-            columns = {stage.part: growths[stage.part].columns for stage in stages}
-            sums = yield ask_level(spec, f"level-{number}-{level}", columns, stages)
-            for stage, nodes in zip(stages, unpack_level(sums, spec, columns, stages), strict=True):
-                part, turn = stage.name.rsplit("-", 1)
-                growing[part, int(turn)].take(nodes)
-            level += 1
-        grown = {key: tree.array(float(1 << LEAF_BITS)) for key, tree in growing.items()}
-        for (part, _), tree in grown.items():
-            if len(tree) > 1:
-                trees[part].append(tree)
-        if all(len(tree) == 1 for tree in grown.values()):
-            break
-
-
 def _ground_rounds(spec: JobSpec, parts: Sequence[str], min_rows: int) -> Generator[Ask, np.ndarray, _Ground]:
     """Ask for cuts, row counts and labels; return the bins and every federation's intercept and order of levels."""
     cuts = yield from sketch_rounds(spec, "full", "train")
     finest = tuple(unmerged(field, cuts.get(field.name, ())) for field in spec.dictionary.model_fields)
-    counts = {}
-    for part in parts:
-        counts[part] = split_counts(finest, (yield ask_rows(spec, part, finest)))
+    counts = dict(zip(parts, split_counts(finest, (yield ask_rows(spec, parts, finest)), len(parts)), strict=True))
     # Merged alike for all, by the halves' counts: no difference of two federations shows a smaller bin.
     seen = [counts[part] for part in parts if part != "full"] or [counts["full"]]
     codings: list[Coding] = []
@@ -248,8 +201,8 @@ def _ground_rounds(spec: JobSpec, parts: Sequence[str], min_rows: int) -> Genera
             rows[part] = [(sum(count[: finest[0].ordinary]), *count[finest[0].ordinary :])]
     cells = label_cells(codings, [[rows[part][i] for part in parts] for i in range(len(codings))], min_rows)
     orders, intercepts, totals = {}, {}, {}
-    for part in parts:
-        bads = yield ask_bads(spec, part, codings, cells)
+    asked = (yield ask_bads(spec, parts, codings, cells)).reshape(len(parts), -1)
+    for part, bads in zip(parts, asked, strict=True):
         orders[part] = _orders(codings, rows[part], bads, cells)
         bad = sum(int(bads[cell]) for cell in sorted(set(cells[: codings[0].bins].tolist())))
         total = sum(rows[part][0])

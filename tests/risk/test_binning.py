@@ -49,7 +49,9 @@ def test_a_rare_missing_bin_is_counted_with_the_largest() -> None:
 
 def test_counts_are_split_field_by_field() -> None:
     codings = [coding_of(2), coding_of(3, special=True)]
-    assert split_counts(codings, np.arange(8)) == [(0, 1, 2), (3, 4, 5, 6, 7)]
+    assert split_counts(codings, np.arange(8), 1) == [[(0, 1, 2), (3, 4, 5, 6, 7)]]
+    first, second = split_counts(codings, np.arange(16), 2)
+    assert first == [(0, 1, 2), (3, 4, 5, 6, 7)] and second == [(8, 9, 10), (11, 12, 13, 14, 15)]
 
 
 tables = st.lists(st.tuples(st.integers(50, 400), st.floats(0, 1)), min_size=1, max_size=20)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from risk.coding import Coding
 from risk.forest import Column
-from risk.growing import Growth, Rules, Sums, Tree
+from risk.growing import Growth, Rules, Sums, Tree, grow
 
 PLACES = 4
 
@@ -26,7 +26,7 @@ def growth(rising: tuple[int, ...] = (0, 0), **rules: float) -> Growth:
 
 
 def sums_of(cells: np.ndarray) -> Sums:
-    """Return a node's sums of rows: (n_rows, 4) of two columns' places, gradient and Hessian in steps of 1/64."""
+    """Return one node's sums of rows: (n_rows, 4) of two columns' places, gradient and Hessian in steps of 1/64."""
     shape = (2, PLACES + 1)
     gradient, hessian, rows = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
     for first, second, slope, curve in cells.tolist():
@@ -34,23 +34,20 @@ def sums_of(cells: np.ndarray) -> Sums:
             gradient[column, place] += slope / 64
             hessian[column, place] += curve / 64
             rows[column, place] += 1
-    return Sums(gradient, hessian, rows, (0, 1))
+    return Sums(gradient[None], hessian[None], rows[None], (0, 1))
 
 
 def exhaustive(grown: Growth, sums: Sums, bounds: tuple[float, float]) -> float:
     """Return the largest gain of any split that may be made, by plain loops; 0 for none."""
-    rules, best = grown.rules, 0.0
+    rules, best, each = grown.rules, 0.0, [array[0] for array in sums.each]
 
     def value(gradient: float, hessian: float) -> tuple[float, float]:
         weight = min(max(-gradient / (hessian + rules.penalty), bounds[0]), bounds[1])
         return -(2 * gradient * weight + (hessian + rules.penalty) * weight**2), weight
 
-    total = [float(array[0].sum()) for array in (sums.gradient, sums.hessian, sums.rows)]
+    total = [float(array[0].sum()) for array in each]
     for column, cut, missing_left in product(range(2), range(-1, PLACES), (False, True)):
-        left = [
-            float(array[column, : cut + 1].sum() + (array[column, -1] if missing_left else 0))
-            for array in (sums.gradient, sums.hessian, sums.rows)
-        ]
+        left = [float(array[column, : cut + 1].sum() + (array[column, -1] if missing_left else 0)) for array in each]
         right = [whole - part for whole, part in zip(total, left, strict=True)]
         if min(left[1], right[1]) < rules.least_weight or min(left[2], right[2]) < 1:
             continue
@@ -73,7 +70,7 @@ def test_the_best_split_is_what_an_exhaustive_search_finds(
     drawn: list[tuple[int, int, int, int]], rising: tuple[int, int], bounds: tuple[float, float]
 ) -> None:
     grown, sums = growth(rising), sums_of(np.array(drawn))
-    best, split = exhaustive(grown, sums, bounds), grown.best(sums, bounds)
+    best, (split,) = exhaustive(grown, sums, bounds), grown.best(sums, np.array([bounds]))
     if split is None:
         assert best <= 2e-6
         return
@@ -84,7 +81,7 @@ def test_the_best_split_is_what_an_exhaustive_search_finds(
     for side in (split.left, split.right):
         weight = grown.weight(side[0], side[1], *bounds)
         gains.append(-(2 * side[0] * weight + (side[1] + 1.0) * weight**2))
-    parent = sums.gradient[0].sum(), sums.hessian[0].sum()
+    parent = sums.gradient[0, 0].sum(), sums.hessian[0, 0].sum()
     weight = grown.weight(*parent, *bounds)
     gain = sum(gains) + 2 * parent[0] * weight + (parent[1] + 1.0) * weight**2
     assert abs(gain - best) <= 1e-6 * max(1.0, abs(best))
@@ -94,23 +91,22 @@ def test_a_sibling_is_the_parent_less_the_other_child() -> None:
     cells = np.array([(0, 3, -64, 8), (0, 2, -50, 8), (3, 1, 64, 8), (3, 0, 60, 8), (3, 4, 10, 8), (1, 1, -30, 8)] * 4)
     grown = growth()
     tree = Tree(grown)
-    tree.take([sums_of(cells)])
+    grow([(tree, sums_of(cells))])
     assert tree.scope == (0,) and len(tree.wanted) == 1
     array = tree.array(1.0)
     asked = cells[(cells[:, 0] <= array[0, 1]) == (tree.wanted[0] == array[0, 3])]
     other = cells[(cells[:, 0] <= array[0, 1]) != (tree.wanted[0] == array[0, 3])]
     assert len(asked) <= len(other)
     whole, part, rest = sums_of(cells), sums_of(asked), sums_of(other)
-    one = Sums(part.gradient[:1], part.hessian[:1], part.rows[:1], (0,))
-    derived = whole.minus(one)
-    assert np.array_equal(derived.gradient, rest.gradient[:1]) and np.array_equal(derived.rows, rest.rows[:1])
+    derived = whole.picked([0], (0,)).minus(part.picked([0], (0,)))
+    assert np.array_equal(derived.gradient, rest.gradient[:, :1]) and np.array_equal(derived.rows, rest.rows[:, :1])
 
 
 def test_a_node_with_few_rows_or_no_gain_stays_a_leaf() -> None:
     cells = np.array([(0, 0, -60, 8), (3, 3, 60, 8)] * 5)
     for grown, drawn in ((growth(least_rows=11), cells), (growth(least_weight=9.0), cells), (growth(), cells[::2])):
         tree = Tree(grown)
-        tree.take([sums_of(drawn)])
+        grow([(tree, sums_of(drawn))])
         assert tree.wanted == () and tree.array(1.0).shape == (1, 6)
 
 
@@ -124,9 +120,8 @@ def test_a_monotone_split_bounds_what_grows_below_it() -> None:
         array = tree.array(1.0)
         if codes is not None:
             node = np.where(codes <= array[0, 1], array[0, 3], array[0, 4])
-        picked = [sums_of(cells[node == number]) for number in tree.wanted]
-        tree.take([Sums(s.gradient[list(tree.scope)], s.hessian[list(tree.scope)], s.rows[list(tree.scope)], tree.scope)
-                   for s in picked])  # fmt: skip
+        picked = [sums_of(cells[node == number]).picked([0], tree.scope) for number in tree.wanted]
+        grow([(tree, picked[0].beside(*picked[1:]))])
     steps = tree.array(2.0**30)
     leaves = {}
     for code in range(4):
@@ -135,3 +130,19 @@ def test_a_monotone_split_bounds_what_grows_below_it() -> None:
             place = steps[place, 3] if code <= steps[place, 1] else steps[place, 4]
         leaves[code] = steps[place, 5]
     assert [leaves[code] for code in range(4)] == sorted(leaves.values())
+
+
+@settings(max_examples=100)
+@given(st.lists(rows, min_size=2, max_size=6), st.tuples(st.integers(-1, 1), st.integers(-1, 1)))
+def test_trees_that_are_searched_together_split_as_each_would_alone(
+    drawn: list[list[tuple[int, int, int, int]]], rising: tuple[int, int]
+) -> None:
+    grown = growth(rising)
+    sums = [sums_of(np.array(each)) for each in drawn]
+    alone = [Tree(grown) for _ in sums]
+    for pair in zip(alone, sums, strict=True):
+        grow([pair])
+    beside = [Tree(grown) for _ in sums]
+    grow(list(zip(beside, sums, strict=True)))
+    for one, other in zip(alone, beside, strict=True):
+        assert np.array_equal(one.array(1.0), other.array(1.0)) and one.wanted == other.wanted

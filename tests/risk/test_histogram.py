@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from risk.catalogue import recipe
+from risk.coding import encode_codings, unmerged
 from risk.errors import InputError
 from risk.forest import LEAF_BITS, tree_columns
-from risk.histogram import Scales, Stage, ask_level, contribute_level, scales_of, unpack_level
+from risk.histogram import Scales, Stage, ask_level, contribute_level, scales_of, stack_trees, unpack_level
 from risk.spec import JobSpec
 from tests.risk.rooms import books_of, room_dictionary, room_tables
 
@@ -34,28 +35,41 @@ def test_too_large_a_job_is_refused_before_it_starts() -> None:
 def test_a_level_counts_every_row_once_in_every_column() -> None:
     spec = job(4, 1 << 12)
     book = books_of(room_tables(spec.dictionary, (700, 10, 10, 10), 3), spec)[0]
-    from risk.coding import encode_codings, unmerged
-
     codings = tuple(unmerged(field, (10.0, 100.0)) for field in spec.dictionary.model_fields)
     columns = tree_columns(codings, spec.dictionary)
     grown = np.array([[3, 0, 0, 1, 2, 0], [0] * 6, [0] * 6], dtype=np.int64)
-    scope = tuple(range(len(columns)))
+    scope, none, encoded = tuple(range(len(columns))), stack_trees(()), encode_codings(codings)
     stages = [
-        Stage("full-0", "full", -(1 << LEAF_BITS), (), grown, (1, 2), scope, encode_codings(codings)),
-        Stage("half-b-0", "half-b", 0, (), np.zeros((1, 6), dtype=np.int64), (0,), scope[2:4], encode_codings(codings)),
+        Stage("full-1-0", "full", -(1 << LEAF_BITS), none, 0, grown, (1, 2), scope, encoded),
+        Stage("half-b-1-0", "half-b", 0, none, 0, np.zeros((1, 6), dtype=np.int64), (0,), scope[2:4], encoded),
     ]
     by_part = {"full": columns, "half-b": columns}
     ask = ask_level(spec, "level-1-2", by_part, stages)
     part = contribute_level(ask, book)
     assert part.shape == (ask.length,) and np.abs(part).max() <= ask.bound
-    (first, second), (whole,) = unpack_level(part, spec, by_part, stages)
+    pair, whole = unpack_level(part, spec, by_part, stages)
     rows, bads = len(book.rows("train")), int(book.table.target[book.rows("train")].sum())
-    assert (first.rows.sum(axis=1) + second.rows.sum(axis=1) == rows).all()
+    assert (pair.rows.sum(axis=(0, 2)) == rows).all()
     chance = 1.0 / (1.0 + np.exp(1.0))
-    assert abs((first.gradient.sum(axis=1) + second.gradient.sum(axis=1))[0] - (rows * chance - bads)) < 1e-4
-    assert abs((first.hessian + second.hessian).sum(axis=1)[0] - rows * chance * (1 - chance)) < 1e-4
-    assert (whole.rows.sum(axis=1) == len(book.rows("half-b"))).all()
-    assert np.allclose(whole.hessian.sum(axis=1), 0.25 * len(book.rows("half-b")))
+    assert abs(pair.gradient.sum(axis=(0, 2))[0] - (rows * chance - bads)) < 1e-4
+    assert abs(pair.hessian.sum(axis=(0, 2))[0] - rows * chance * (1 - chance)) < 1e-4
+    assert (whole.rows[0].sum(axis=1) == len(book.rows("half-b"))).all()
+    assert np.allclose(whole.hessian[0].sum(axis=1), 0.25 * len(book.rows("half-b")))
+
+
+def test_a_level_of_trees_that_know_different_gradients() -> None:
+    spec = job(4, 1 << 12)
+    books = [books_of(room_tables(spec.dictionary, (700, 10, 10, 10), 3), spec)[0] for _ in range(2)]
+    codings = tuple(unmerged(field, (10.0, 100.0)) for field in spec.dictionary.model_fields)
+    columns = tree_columns(codings, spec.dictionary)
+    split = np.array([[3, 0, 0, 1, 2, 0], [0] * 5 + [1 << 29], [0] * 5 + [-(1 << 29)]], dtype=np.int64)
+    stacked, root, encoded = stack_trees((split, split)), np.zeros((1, 6), dtype=np.int64), encode_codings(codings)
+    stages = [Stage(f"full-{seen}-0", "full", 0, stacked, seen, root, (0,), (0,), encoded) for seen in (0, 1, 2)]
+    whole = contribute_level(ask_level(spec, "level-1", {"full": columns}, stages), books[0])
+    apart = [
+        contribute_level(ask_level(spec, "level-1", {"full": columns}, [stage]), books[1]) for stage in stages[::-1]
+    ]
+    assert np.array_equal(whole, np.concatenate(apart[::-1])) and not np.array_equal(apart[0], apart[1])
 
 
 def test_scales_leave_room_for_the_count_above_the_hessian() -> None:
