@@ -101,8 +101,7 @@ def private_tower_rounds(spec: JobSpec) -> Generator[Ask, np.ndarray, Trained]:
         except EndedEarly:
             # The steps taken so far are paid for.
             carry = None
-    stated = {"privacy": card.training["privacy"]} if "privacy" in card.training else {}
-    training = {"parameters": dict(spec.parameters), "part": "full", "seed": spec.seed, **stated}
+    training = {**card.training, "parameters": dict(spec.parameters), "part": "full"}
     return Trained(TowerModel(spec.label, card, inputs, weights, line, training), carry)
 
 

@@ -166,7 +166,8 @@ def _tower_rounds(
     weights = yield from _average_rounds(spec, part, inputs, card, start)
     arrays = {"start": start, **{f"weights.{name}": array for name, array in weights.items()}}
     line = yield from calibration_rounds(spec, part, arrays)
-    training = {"parameters": dict(spec.parameters), "part": part, "seed": spec.seed}
+    # The card's rows, split and job are the network's too; without them nobody could tell its hold-out later.
+    training = {**card.training, "parameters": dict(spec.parameters), "part": part}
     return TowerModel(spec.label, card, inputs, weights, line, training)
 
 

@@ -128,6 +128,18 @@ def test_one_class_and_all_missing_have_figures_where_there_can_be_any(label: in
     assert report["comparison"]["gain"] is None and report["comparison"]["promotion"]["answer"] != "promote"
 
 
+def test_towers_are_validated_as_any_model(tables: list[Table]) -> None:
+    """Their file says, as a card's does, how the rows were split and how many trained them."""
+    pytest.importorskip("torch", reason="torch is not installed, so no towers can be trained")
+    towers = train_model("towers", tables, DICTIONARY, rounds=1, hidden=4, train_until=200506)
+    card = train_model("scorecard", tables, DICTIONARY, train_until=200506)
+    for more in ({"rows": "holdout"}, {"rows": "out-of-time"}, {"population_bad_ppm": 50_000}):
+        spec = validation_spec([towers, card], tables, DICTIONARY, more)
+        report = validate(spec, tables)
+        check_report(report, [towers, card], selected_table(spec, tables), DICTIONARY)
+        assert {entry["same_rows"] for entry in report["models"].values()} == {True}
+
+
 def test_a_model_without_reference_says_so(tables: list[Table]) -> None:
     bare = replace(MODELS[0], reference=None)  # type: ignore[type-var]
     spec = validation_spec([bare], tables, DICTIONARY, {"rows": "all"})
