@@ -23,7 +23,7 @@ from coordinator.keys_file import read_public, read_secret
 from coordinator.store import Member, Store
 from privacy.enrolment import Application
 from privacy.errors import InputError, PeerError, VerificationError
-from privacy.fingerprint import matches
+from privacy.fingerprint import check_whole, matches
 from privacy.join_code import SECRET_BYTES, JoinCode, invite_key
 from privacy.member_entry import MemberEntry, entry_of
 from privacy.roster import check_member_id
@@ -45,11 +45,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """How an approval ended: complete, or waiting for a second person."""
+    """How an approval ended: complete, or waiting for a second person; copies: how often others showed its code."""
 
     complete: bool
     approvers: tuple[str, ...]
     fingerprint: str
+    copies: int = 0
 
 
 class Enrolment:
@@ -103,12 +104,14 @@ class Enrolment:
         approver: pseudonym of whoever typed it, such as `uid-1000`. now: aware, UTC.
 
         Raises:
-            InputError: nobody waits under that name, or its keys collide with a member's.
+            InputError: nobody waits under that name, its keys collide with a member's, or what was typed is no whole
+                fingerprint, which costs no try.
             VerificationError: `fingerprint-wrong`; the third one voids the invitation.
         """
         invite = self._waiting(member)
         applied = invite.applied
         assert applied is not None  # the state says so
+        check_whole(typed)
         if not matches(typed, applied.fingerprint):
             left = self.records.note_wrong(invite.number)
             says = f"{left} more and the invitation is void" if left else "the invitation is void; invite it again"
@@ -121,9 +124,9 @@ class Enrolment:
         self._check_keys(entry)
         approvers = self.records.note_approval(invite.number, approver)
         if self._config.policy.two_person_approval and len(approvers) < 2:
-            return Approval(False, approvers, applied.fingerprint)
+            return Approval(False, approvers, applied.fingerprint, invite.copies)
         self._grant(invite, entry, now)
-        return Approval(True, approvers, applied.fingerprint)
+        return Approval(True, approvers, applied.fingerprint, invite.copies)
 
     def revoke(self, member: str) -> None:
         """Refuse a member for good: its certificates count no more, and what is undecided for it is cancelled."""

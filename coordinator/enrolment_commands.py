@@ -3,7 +3,7 @@
 They decide nothing (`coordinator.enrolment`). JSON, times UTC in ISO 8601:
 
     invite      {"member", "code", "expires"}
-    approve     {"member", "complete": bool, "approvers": [PSEUDONYM]}
+    approve     {"member", "complete": bool, "approvers": [PSEUDONYM], "copies": how often others showed its code}
     enrolments  [{"member", "state", "created", "expires", "applied" | null, "source", "wrong", "copies",
                   "approvers": [PSEUDONYM], "decided" | null}]
 
@@ -94,11 +94,17 @@ def _approve(options: argparse.Namespace) -> int:
     leave_note(settings.state.dir, "approve", options.member)
     if options.json:
         parts = {"member": options.member, "complete": approval.complete, "approvers": list(approval.approvers)}
+        parts["copies"] = approval.copies
         print(json.dumps(parts))
     elif approval.complete:
         print(f"{options.member} is a member; its node gets the certificate by itself")
     else:
         print(f"{options.member} waits for a second approval, from another account than {approval.approvers[0]}")
+    if approval.copies and not options.json:
+        print(
+            f"look: {approval.copies} times somebody else showed this bank's code; it was refused, but the code was "
+            "copied on its way: find out where"
+        )
     return 0 if approval.complete else 3
 
 

@@ -125,7 +125,7 @@ def clock_complaint(greeting: Greeting, now: datetime) -> str:
     way = "ahead of" if skew > timedelta(0) else "behind"
     return (
         f"this machine's clock is {_length(abs(skew))} {way} the coordinator's ({now:%Y-%m-%d %H:%M} here, "
-        f"{theirs:%Y-%m-%d %H:%M} there, UTC); set it by NTP and try again"
+        f"{theirs:%Y-%m-%d %H:%M} there, UTC); set it by NTP and try again; if this one is right, tell the operator"
     )
 
 

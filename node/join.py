@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
+
 from node.certificate import check_certificate, make_request, new_tls_key
+from node.config import load
 from node.desk_line import DeskLine, clock_complaint, fetch_authority
 from node.keys_file import read_identity
 from node.note_key import load_note_key
@@ -81,10 +84,13 @@ dir = {state}
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where everything lies: the bank's table and dictionary, its state folder, and the settings to be written."""
+    """Where everything lies: the bank's table and dictionary, its state folder, and the settings to be written.
 
-    table: Path
-    schema: Path
+    table and schema are None where the settings are there already.
+    """
+
+    table: Path | None
+    schema: Path | None
     state: Path
     config: Path
 
@@ -113,13 +119,15 @@ def join(code_text: str, places: Places, wait: bool, say: Callable[[str], None],
         VerificationError: somebody else answers, or what was approved is not what was asked for.
     """
     code = decode_join_code(code_text)
+    places = _settled(places, code, now())
     _check_places(places)
+    _check_owner(places.state, code.member)
     greeting = fetch_authority(code.endpoint, code.authority, TIMEOUT_S)
     complaint = clock_complaint(greeting, now())
     if complaint:
         raise InputError("clock-wrong", complaint)
     keys = make_keys(places.state, code.consortium, code.member)
-    say(f"{code.member}: keys are in {places.keys}; make a copy of that folder, and show it to nobody")
+    say(f"{code.member}: keys are in {places.state}; show that folder to nobody")
     say(f"fingerprint / 指纹:\n\n    {keys.entry.entry.fingerprint()}\n")
     say(f"Read it to the operator of {code.consortium} on the telephone. 请通过电话向运营方宣读上述指纹。")
     answer = _await_answer(code, keys, greeting.authority_pem, wait, say, now)
@@ -127,7 +135,7 @@ def join(code_text: str, places: Places, wait: bool, say: Callable[[str], None],
         say("the application waits for approval; run the same command again to go on")
         return 3
     write_settings(code, keys, places, answer)
-    say(f"joined {code.consortium} as {code.member}; next: creditmesh-node run --config {places.config}")
+    say(f"joined {code.consortium} as {code.member}; next: creditmesh-node doctor --config {places.config}")
     return 0
 
 
@@ -174,13 +182,14 @@ def write_settings(code: JoinCode, keys: BankKeys, places: Places, answer: Answe
         "key": folder / "tls.key",
         "identity": folder / "identity.key",
         "peers": folder / "members.json",
-        "table": places.table,
-        "schema": places.schema,
+        "table": places.table or Path(),
+        "schema": places.schema or Path(),
         "state": places.state,
     }
     shown = {name: _toml(_relative(path.resolve(), beside)) for name, path in paths.items()}
     text = _NODE_TOML.format(member=code.member, link=answer.link, enrolment=code.endpoint, **shown)
-    write_whole(places.config, text.encode("utf-8"))
+    if not places.config.exists():  # there it stays as it is, with the permit that the bank gave itself
+        write_whole(places.config, text.encode("utf-8"))
 
 
 def _await_answer(
@@ -221,16 +230,44 @@ def _await_answer(
         waiting, trouble = True, ""
 
 
-def _check_places(places: Places) -> None:
-    for path in (places.table, places.schema):
-        if not path.is_file():
-            raise InputError("file-unreadable", f"{path}: no such file; give the bank's table and the dictionary")
-    if places.config.exists():
+def _settled(places: Places, code: JoinCode, now: datetime) -> Places:
+    """Return the places as settings that are there name them: those of this bank, whose certificate has run out."""
+    if not places.config.exists():
+        return places
+    settings = load(places.config)
+    try:
+        ends = x509.load_pem_x509_certificate(settings.tls.certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        ends = now  # lost, so it counts as little as one that has run out
+    if settings.member.id != code.member or ends > now:
         raise InputError(
             "joined-already",
-            f"{places.config}: exists already, so this bank has joined; next: creditmesh-node run --config "
-            f"{places.config} (to join anew, move that file away)",
+            f"{places.config}: exists already, so {settings.member.id} has joined; next: creditmesh-node run --config "
+            f"{places.config} (to join as another bank, name another --config and --state)",
         )
+    if settings.tls.certificate.resolve() != (places.keys / "certificate.pem").resolve():
+        message = f"{places.config} keeps its certificate at {settings.tls.certificate}, not under {places.keys}"
+        raise InputError("state-other", f"{message}; name that state folder: --state DIR")
+    return Places(settings.source.table, settings.source.schema_file, settings.state.dir, places.config)
+
+
+def _check_owner(state: Path, member: str) -> None:
+    """Refuse a state folder that was made for another bank."""
+    origin = state / "origin"
+    owner = origin.read_text("utf-8", "replace").strip().partition("/")[0] if origin.is_file() else member
+    if owner != member:
+        raise InputError(
+            "state-other",
+            f"{state}: the state folder of {owner[:64]!r}, and the code is for {member}; give another one: --state DIR",
+        )
+
+
+def _check_places(places: Places) -> None:
+    for option, path in (("--data", places.table), ("--schema", places.schema)):
+        if path is None:
+            raise InputError("usage", "join needs --data TABLE and --schema FILE; see creditmesh-node join --help")
+        if not path.is_file():
+            raise InputError("file-unreadable", f"{option} {path}: no such file; give the bank's table and dictionary")
     if not os.access(places.config.resolve().parent, os.W_OK):
         raise InputError("folder-unwritable", f"{places.config}: its folder is not there or cannot be written")
 

@@ -26,8 +26,8 @@ def add_joining_commands(commands: Any) -> None:
     """Add the commands to the parser's subcommands."""
     join = commands.add_parser("join", help="join a consortium with the code that its operator sent")
     join.add_argument("code", metavar="CODE", help="the join code, whole; `-` reads it from standard input")
-    join.add_argument("--data", type=Path, required=True, metavar="TABLE", help="the bank's .csv or .parquet file")
-    join.add_argument("--schema", type=Path, required=True, metavar="FILE", help="the consortium's data dictionary")
+    join.add_argument("--data", type=Path, metavar="TABLE", help="the bank's .csv or .parquet file")
+    join.add_argument("--schema", type=Path, metavar="FILE", help="the consortium's data dictionary")
     join.add_argument("--state", type=Path, default=Path("state"), metavar="DIR", help="for keys, log and models")
     join.add_argument("--no-wait", action="store_true", help="apply and end with code 3; the same command goes on")
     join.set_defaults(run=_join)

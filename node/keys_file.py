@@ -133,12 +133,24 @@ def read_tls(settings: TlsSettings, member: str, now: datetime) -> TlsFiles:
             f"{settings.certificate}: not issued by the authority in {settings.ca}; ask the operator for a new one"
         )
         raise InputError("tls-foreign-authority", message) from error
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        until = f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} to {certificate.not_valid_after_utc:%Y-%m-%d %H:%M}"
-        raise InputError("tls-period", f"{settings.certificate}: valid {until} UTC, not now; renew it or set the clock")
+    _check_period(settings.certificate, certificate, now)
     if not any(uri.startswith("spiffe://") and uri.endswith(f"/member/{member}") for uri in _uris(certificate)):
         raise InputError("tls-member", f"{settings.certificate}: does not name this member ({member})")
     return files
+
+
+def _check_period(path: Path, certificate: x509.Certificate, now: datetime) -> None:
+    """Refuse a certificate out of its time. The coordinator compares clocks too, where it can be reached."""
+    begins, ends, here = certificate.not_valid_before_utc, certificate.not_valid_after_utc, f"{now:%Y-%m-%d %H:%M} UTC"
+    if now < begins:
+        message = f"{path}: valid from {begins:%Y-%m-%d %H:%M} UTC on, but this machine's clock says {here}"
+        raise InputError("tls-early", f"{message}; set the clock by NTP")
+    if now > ends:
+        raise InputError(
+            "tls-expired",
+            f"{path}: expired on {ends:%Y-%m-%d %H:%M} UTC, and it is {here}; if this clock is right, ask the operator "
+            "for a new join code and run: creditmesh-node join CODE (keys, log and node.toml stay as they are)",
+        )
 
 
 def consortium_of(certificate_pem: bytes, member: str) -> str:

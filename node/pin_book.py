@@ -18,7 +18,7 @@ from typing import Any
 
 from node.keys_file import read_peers
 from privacy.errors import InputError, PeerError, VerificationError
-from privacy.fingerprint import matches
+from privacy.fingerprint import check_whole, matches
 from privacy.member_entry import MemberEntry, SignedEntry, entry_of
 from privacy.roster import MAX_MEMBERS, check_member_id
 
@@ -72,7 +72,7 @@ class PinBook:
         """Pin a bank's keys because a person compared them; return the fingerprint.
 
         Raises:
-            InputError: nothing is known of such a bank.
+            InputError: nothing is known of such a bank, or what was typed is no whole fingerprint.
             VerificationError: `fingerprint-wrong`.
         """
         check_member_id(member)
@@ -81,8 +81,11 @@ class PinBook:
             waits = document.get("waiting", {}).get(member)
             if pinned is None and waits is None:
                 raise InputError(
-                    "peer-unknown", f"nothing is known of {member} yet; its entry comes with the next list"
+                    "peer-unknown",
+                    f"nothing is known of {member} yet: its keys come from the coordinator while this node runs "
+                    "(creditmesh-node run), once the operator approved it; see: creditmesh-node peers",
                 )
+            check_whole(typed)
             if waits is not None:
                 signed = entry_of(self._consortium, waits)
                 entry = signed.check()

@@ -22,6 +22,7 @@ from node.access import take_notes
 from node.archive import Archive
 from node.budget import Budget, cap_of
 from node.certificate import finish_renewal
+from node.clock import refuse_wrong_clock
 from node.config import NodeConfig
 from node.cosigning import Cosigner, Cosigning, refuse_behind
 from node.dataset import dataset_digest, pseudonym, read_dictionary
@@ -67,6 +68,7 @@ _COMMANDS_S = 1.0
 
 def run(config: NodeConfig) -> int:
     """Take part in jobs until SIGINT (130) or SIGTERM (0)."""
+    refuse_wrong_clock(config, datetime.now(UTC))
     return asyncio.run(_serve(config))
 
 

@@ -5,12 +5,13 @@ what anyone can search for a second key; what is typed is compared whole, withou
 and a digit that base32 does not have counts as the letter it looks like.
 """
 
+import re
 from base64 import b32encode
 
-from privacy.errors import MisuseError
+from privacy.errors import InputError, MisuseError
 from privacy.keys import same_bytes
 
-__all__ = ["GROUPS", "matches", "spoken"]
+__all__ = ["GROUPS", "check_whole", "matches", "spoken"]
 
 GROUPS = 8
 _GROUP = 5
@@ -24,6 +25,17 @@ def spoken(digest: bytes) -> str:
         raise MisuseError("fingerprint-size", f"a fingerprint needs {_BYTES} bytes, found {len(digest)}")
     text = b32encode(digest[:_BYTES]).decode("ascii")
     return " ".join(text[start : start + _GROUP] for start in range(0, len(text), _GROUP))
+
+
+def check_whole(typed: str) -> None:
+    """Raise `InputError` unless this can be a fingerprint at all; what cannot is a slip of the hand, not an attack."""
+    plain = _plain(typed).decode("utf-8", "replace")
+    if not re.fullmatch(f"[A-Z2-7]{{{GROUPS * _GROUP}}}", plain):
+        raise InputError(
+            "fingerprint-shape",
+            f"found {len(plain)} characters, expected {GROUPS} groups of {_GROUP} from A-Z and 2-7: type the whole "
+            "fingerprint that was read out; this did not count as a try",
+        )
 
 
 def matches(typed: str, fingerprint: str) -> bool:

@@ -102,6 +102,22 @@ def test_time_runs_out_for_showing_a_code_not_for_approving(desk: Operation) -> 
         desk.enrolment.approve("beta", late.fingerprint, "uid-1", NOW)
 
 
+def test_what_can_be_no_fingerprint_costs_no_try(desk: Operation) -> None:
+    bank = Applicant(desk.invite("alpha"))
+    finding(desk, bank)
+    for slip in (
+        "",
+        "yes",
+        bank.fingerprint[:-1],
+        bank.fingerprint + "A",
+        bank.fingerprint.replace(bank.fingerprint[0], "9"),
+    ):
+        with refused("fingerprint-shape", InputError):
+            desk.enrolment.approve("alpha", slip, "uid-1", NOW)
+    assert desk.enrolment.records.invites()[0].wrong == 0
+    assert desk.enrolment.approve("alpha", bank.fingerprint, "uid-1", NOW).complete
+
+
 def test_the_third_wrong_fingerprint_voids_the_invitation(desk: Operation) -> None:
     bank = Applicant(desk.invite("alpha"))
     finding(desk, bank)
@@ -121,7 +137,7 @@ def test_two_people_approve_where_the_policy_says_so(tmp_path: Path) -> None:
         assert not desk.enrolment.approve("alpha", bank.fingerprint, "uid-1", NOW).complete
     assert finding(desk, bank) == ("pending", "")
     with refused("fingerprint-wrong", VerificationError):
-        desk.enrolment.approve("alpha", "yes", "uid-2", NOW)
+        desk.enrolment.approve("alpha", "AAAAA " * 8, "uid-2", NOW)
     done = desk.enrolment.approve("alpha", bank.fingerprint, "uid-2", NOW)
     assert (done.complete, done.approvers) == (True, ("uid-1", "uid-2"))
     desk.store.close()

@@ -24,7 +24,7 @@ from node import cli as node_cli
 from tests.e2e.command import COORDINATOR, NODE, Ended, command
 from tests.e2e.consortium_room import FRUGAL, JOB, PATIENCE_S, SCHEMA
 
-__all__ = ["JoiningRoom", "fingerprint_in"]
+__all__ = ["JoiningRoom", "fingerprint_in", "here"]
 
 _FINGERPRINT = re.compile(r"(?:[A-Z2-7]{5} ){7}[A-Z2-7]{5}")
 
@@ -56,7 +56,7 @@ class JoiningRoom:
     def found(self, *options: str) -> None:
         """Found the consortium on free ports of this machine."""
         where = ("--name", self.name, "--listen", "127.0.0.1:0")
-        ended = _here(coordinator_cli.main, "init", self.folder / "operator", *where, *options)
+        ended = here(coordinator_cli.main, "init", self.folder / "operator", *where, *options)
         assert ended.code == 0, ended.err
 
     def start_coordinator(self) -> None:
@@ -69,7 +69,7 @@ class JoiningRoom:
 
     def operator(self, *arguments: str | Path) -> Ended:
         """Run a command of the operator's."""
-        return _here(coordinator_cli.main, *arguments, "--config", self.settings)
+        return here(coordinator_cli.main, *arguments, "--config", self.settings)
 
     def invite(self, bank: str, ttl: str = "72h") -> str:
         """Invite a bank and return its join code."""
@@ -99,7 +99,7 @@ class JoiningRoom:
 
     def join(self, name: str, code: str, *options: str, state: str = "state") -> Ended:
         """Run a bank's `join` to its end."""
-        return _here(node_cli.main, *self.join_line(name, code, *options, state=state))
+        return here(node_cli.main, *self.join_line(name, code, *options, state=state))
 
     def begin_join(self, name: str, code: str) -> str:
         """Start a bank's `join`, which waits for approval, and return the fingerprint that it shows."""
@@ -116,7 +116,7 @@ class JoiningRoom:
 
     def node(self, name: str, *arguments: str | Path) -> Ended:
         """Run a command of a bank's."""
-        return _here(node_cli.main, *arguments, "--config", self.bank(name) / "state.toml")
+        return here(node_cli.main, *arguments, "--config", self.bank(name) / "state.toml")
 
     def start_node(self, name: str) -> None:
         """Start a bank's node and wait until it is connected."""
@@ -173,7 +173,7 @@ class JoiningRoom:
             )
 
 
-def _here(main: Callable[[list[str]], int], *arguments: str | Path) -> Ended:
+def here(main: Callable[[list[str]], int], *arguments: str | Path) -> Ended:
     """Run a command in this process: the same entry, without the second that an interpreter takes to start."""
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):

@@ -12,8 +12,9 @@ import pytest
 
 from coordinator.enrolment_store import EnrolmentStore
 from coordinator.store import Store
+from node import cli
 from tests.e2e.command import COORDINATOR, NODE, command, run
-from tests.e2e.joining_room import JoiningRoom, fingerprint_in
+from tests.e2e.joining_room import JoiningRoom, fingerprint_in, here
 from tests.privacy.test_member_entry import entry_for
 
 pytestmark = pytest.mark.slow
@@ -150,9 +151,42 @@ def test_a_copied_code_is_refused_and_the_bank_that_was_first_goes_on(shared: Jo
     assert (row["state"], row["copies"]) == ("applied", 1)
     again = shared.join("first", code, "--no-wait")
     assert again.code == 3
-    assert shared.approve("first", fingerprint_in(again.out)).code == 0
+    approved = shared.approve("first", fingerprint_in(again.out))
+    assert approved.code == 0 and "1 times somebody else showed this bank's code" in approved.out
     assert shared.join("first", code).code == 0
     shared.join("first", code).check_one_line(NODE, 2, "has joined")
+
+
+def test_a_bank_whose_certificate_ran_out_joins_anew_and_keeps_its_settings(shared: JoiningRoom) -> None:
+    shared.admit("away")
+    folder = shared.bank("away")
+    settings, certificate = folder / "state.toml", folder / "state" / "keys" / "certificate.pem"
+    settings.write_text(settings.read_text().replace("[permit]", '[permit]\napproval = "person"'))
+    kept, old = settings.read_text(), certificate.read_bytes()
+    certificate.unlink()  # counts as one that has run out
+    code = shared.invite("away")
+
+    other = ["join", code, "--config", str(settings), "--state", str(folder / "elsewhere")]
+    here(cli.main, *other).check_one_line(NODE, 2, "name that state folder: --state DIR")
+    again = shared.join("away", code, "--no-wait")
+    assert again.code == 3 and shared.approve("away", fingerprint_in(again.out)).code == 0
+    assert here(cli.main, "join", code, "--config", settings, "--state", folder / "state").code == 0
+
+    assert settings.read_text() == kept
+    assert certificate.read_bytes() != old
+    shared.join("away", code).check_one_line(NODE, 2, "away has joined")
+
+
+def test_a_state_folder_of_another_bank_is_not_taken(shared: JoiningRoom) -> None:
+    shared.admit("owner")
+    code = shared.invite("other-bank")
+    folder = shared.bank("owner")
+
+    places = ["--data", str(folder / "table.csv"), "--schema", str(shared.folder / "schema.toml")]
+    second = ["join", code, *places, "--state", str(folder / "state"), "--config", str(folder / "second.toml")]
+    ended = here(cli.main, *second)
+    ended.check_one_line(NODE, 2, "the state folder of 'owner', and the code is for other-bank")
+    here(cli.main, "join", code, "--config", str(folder / "third.toml")).check_one_line(NODE, 2, "needs --data TABLE")
 
 
 def test_three_wrong_fingerprints_void_the_invitation(shared: JoiningRoom) -> None:
@@ -161,8 +195,10 @@ def test_three_wrong_fingerprints_void_the_invitation(shared: JoiningRoom) -> No
     wrong = shown.replace(shown[0], "Z" if shown[0] != "Z" else "Y")
 
     shared.approve("misheard", wrong).check_one_line(COORDINATOR, 1, "2 more")
-    shared.approve("misheard", shown[:-6]).check_one_line(COORDINATOR, 1, "1 more")
-    shared.approve("misheard", "yes").check_one_line(COORDINATOR, 1, "is void; invite it again")
+    for slip in (shown[:-6], shown + " AAAAA", "yes", ""):
+        shared.approve("misheard", slip).check_one_line(COORDINATOR, 2, "did not count as a try")
+    shared.approve("misheard", wrong).check_one_line(COORDINATOR, 1, "1 more")
+    shared.approve("misheard", wrong).check_one_line(COORDINATOR, 1, "is void; invite it again")
     shared.approve("misheard", shown).check_one_line(COORDINATOR, 2, "invitation is void")
     shared.join("misheard", code).check_one_line(NODE, 2, "wrong fingerprint was typed three times")
 

@@ -169,7 +169,8 @@ def test_the_disk(patient: Patient, monkeypatch: pytest.MonkeyPatch, free: float
 
 
 @pytest.mark.parametrize(
-    ("days", "state", "says"), [(0, "ok", "30.0"), (23, "attention", "rotate"), (31, "wrong", "valid")]
+    ("days", "state", "says"),
+    [(0, "ok", "30.0"), (23, "attention", "rotate"), (31, "wrong", "join CODE")],
 )
 def test_the_certificate_by_this_clock(patient: Patient, days: int, state: str, says: str) -> None:
     report = patient.report(lambda: datetime.now(UTC) + timedelta(days=days))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.errors import MisuseError
-from privacy.fingerprint import matches, spoken
+from privacy.errors import InputError, MisuseError
+from privacy.fingerprint import check_whole, matches, spoken
 from tests.privacy.table import refused
 
 SHOWN = spoken(bytes(range(32)))
@@ -41,3 +41,10 @@ def test_other_text_never_matches(text: str) -> None:
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_two_digests_have_two_fingerprints(one: bytes, other: bytes) -> None:
     assert matches(spoken(one), spoken(other)) == (one[:25] == other[:25])
+
+
+def test_what_has_not_forty_letters_is_a_slip() -> None:
+    check_whole(SHOWN.lower().replace(" ", "-"))
+    for typed in ("", "yes", SHOWN[:-1], SHOWN + "A", SHOWN.replace("Q", "9")):
+        with refused("fingerprint-shape", InputError):
+            check_whole(typed)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from coordinator.console.visit import Visit, go
 from coordinator.enrolment import Enrolment
-from privacy.errors import VerificationError
+from privacy.errors import InputError, VerificationError
 
 __all__ = ["approve", "cancel", "show"]
 
@@ -25,7 +25,9 @@ def approve(visit: Visit) -> Response:
         ended = Enrolment(desk.config, desk.store).approve(
             member, visit.form.get("fingerprint", "")[:200], visit.account.pseudonym, datetime.now(UTC)
         )
-    except VerificationError as error:
+    except (VerificationError, InputError) as error:
+        if isinstance(error, InputError) and error.code != "fingerprint-shape":
+            raise
         visit.note("approve-refused", member)
         return _page(visit, member, error.message, 400)
     visit.note("approve", member)
