@@ -9,6 +9,7 @@
     [state]        dir, alarm_free_percent, ...         log, models and results (mode 0700); room to keep free
     [scoring]      listen, policy, reference, ...       the decision API, for `creditmesh-node serve`
     [monitoring]   new_outcomes, least_rows, ...        when `creditmesh-node monitor` proposes a new training
+    [metrics]?     listen                               Prometheus' port on loopback; off without it
 
 This module opens no key and no table. Paths are relative to the file. Theory: `node.toml_file`.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "CoordinatorSettings",
     "IdentitySettings",
     "MemberSettings",
+    "MetricsSettings",
     "MonitoringSettings",
     "NodeConfig",
     "PermitSettings",
@@ -41,6 +43,7 @@ __all__ = [
 _ENDPOINT = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,18})?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 def _member_id(value: str) -> str:
@@ -60,6 +63,13 @@ def _endpoint(value: str) -> str:
 def _listen(value: str) -> str:
     # Port 0 lets the system choose; `scoring.json` then tells which.
     return value if value.endswith(":0") and _ENDPOINT.fullmatch(value) else _endpoint(value)
+
+
+def _loopback(value: str) -> str:
+    host = _listen(value).rpartition(":")[0].strip("[]")
+    if host not in _HERE and not re.fullmatch(r"127(\.\d{1,3}){3}", host):
+        raise ValueError("an address of this machine alone, such as 127.0.0.1:9465")
+    return value
 
 
 def _names(value: Any) -> Any:
@@ -228,7 +238,7 @@ class ScoringSettings(Section):
         if self.client_ca is not None and self.certificate is None:
             raise ValueError("certificate and key beside client_ca")
         host = self.address[0]
-        if self.certificate is None and host not in ("127.0.0.1", "::1", "localhost"):
+        if self.certificate is None and host not in _HERE:
             raise ValueError("certificate and key, because listen is not on loopback")
         return self
 
@@ -239,6 +249,12 @@ class MonitoringSettings(Section):
     new_outcomes: int = Field(default=500, ge=1, le=2**40)
     least_rows: int = Field(default=100, ge=30, le=2**40)
     least_bads: int = Field(default=10, ge=5, le=2**40)
+
+
+class MetricsSettings(Section):
+    """`[metrics]`: where Prometheus asks the running node; on this machine alone, since it carries no log-in."""
+
+    listen: Annotated[str, AfterValidator(_loopback)]
 
 
 class NodeConfig(Section):
@@ -253,6 +269,7 @@ class NodeConfig(Section):
     state: StateSettings
     scoring: ScoringSettings = ScoringSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    metrics: MetricsSettings | None = None
 
 
 def load(path: Path) -> NodeConfig:

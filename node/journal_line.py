@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 __all__ = ["ALLOWED", "say"]
 
-ALLOWED = frozenset({"job", "recipe", "code", "reason", "members", "state", "warning", "lost"})
+ALLOWED = frozenset({"job", "recipe", "code", "reason", "members", "state", "warning", "lost", "address"})
 
 
 def say(event: str, **keys: object) -> None:

@@ -102,6 +102,11 @@ class Membership:
             say("membership_refused", code="too-many", reason="the coordinator sends lists faster than they are read")
         return True
 
+    @property
+    def connected(self) -> bool:
+        """Say whether the coordinator is connected."""
+        return self._connected.is_set()
+
     def up(self) -> None:
         """Note that the coordinator is connected."""
         self._connected.set()

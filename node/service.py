@@ -36,6 +36,7 @@ from node.link import LinkSettings
 from node.live_peers import LivePeers, witnessed_logs
 from node.membership import Membership, MembershipDesk
 from node.minutes import Minutes, MinutesLog
+from node.observation import observed
 from node.offer_book import OfferBook
 from node.opening import Rows, opening_entries
 from node.permit import Permit
@@ -138,7 +139,8 @@ async def _work(
         _every(_COMMANDS_S, commands),
     )
     session = Session(bank, gate)
-    return await _until_stopped((*running, _settle_often(session)), session, cosigning, inbox)
+    with observed(config, lambda: membership.connected, store):
+        return await _until_stopped((*running, _settle_often(session)), session, cosigning, inbox)
 
 
 def _signer(config: NodeConfig, keys: NodeKeys, live: LivePeers) -> Signer:

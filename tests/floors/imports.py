@@ -50,7 +50,7 @@ ONLY_IN = {
     "uvicorn": r"(node/(scorer|page)|coordinator/console)/.*",
     "jinja2": r"(node/(scorer|page)|coordinator/console|creditmesh_demo)/.*",
     "markupsafe": r"(node/(scorer|page)|coordinator/console|creditmesh_demo)/.*",
-    "prometheus_client": r"(coordinator/metrics\.py|coordinator/console/.*|node/scorer/.*)",
+    "prometheus_client": r"(coordinator/metrics\.py|coordinator/console/.*|node/metrics\.py|node/scorer/.*)",
     "openpyxl": r"(node|coordinator|creditmesh_demo)/evidence[a-z_]*\.py",
     "node.grpc_link": r"(node/gate\.py|creditmesh_demo/.*)",
     "node.flower_link": r"(node/gate\.py|creditmesh_demo/.*)",
