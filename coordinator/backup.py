@@ -3,7 +3,8 @@
 It decides nothing about the log's truth. Theory: what is copied first may be older than what is copied last, never the
 other way round where that would lie: the log's mark, then the database, then files, then the log; a log that is ahead
 of its mark and of the database is what a crash leaves too. A copy that is older than what banks have cosigned is no
-way back: the first bank that shows its head stops the restored coordinator (exit code 4).
+way back: what is restored does nothing until a quorum of the banks agrees that it is the newest
+(`coordinator.restored`), and the first bank that shows a newer head stops it (exit code 4).
 
 The file holds the private keys of the authority, of the server and of the coordinator's identity and log: whoever has
 it can be the coordinator. It is made with mode 0600.
@@ -26,6 +27,7 @@ from coordinator.archive_file import ArchiveReader, ArchiveWriter, read_archive,
 from coordinator.config import CoordinatorConfig, load
 from coordinator.database import newest_revision
 from coordinator.log_reader import log_place
+from coordinator.restored import note_restored
 from coordinator.store import Store
 from coordinator.table_copy import copy_database, copy_log, fill_database, fill_log
 from privacy.errors import InputError
@@ -93,11 +95,14 @@ def restore(backup: Path, folder: Path, storage: str | None = None, log: str | N
             fill_database(engine, str(archive.facts["schema"]), archive.open("database.jsonl"))
         finally:
             engine.dispose()
+        settings.state.dir.mkdir(mode=0o700, exist_ok=True)
+        size = 0
         if "log.jsonl" in archive.names:
-            settings.state.dir.mkdir(mode=0o700, exist_ok=True)
             with closing(log_place(settings).open_writer()) as writer:
                 fill_log(writer, archive.open("log.jsonl"))
-        return dict(archive.facts)
+                (size,) = writer.execute("SELECT count(*) FROM event").fetchone()
+        note_restored(settings.state.dir, str(archive.facts["made"]), size)
+        return {**archive.facts, "records": size}
 
 
 def _key_files(settings: CoordinatorConfig) -> set[Path]:

@@ -39,9 +39,10 @@ def _restore(options: argparse.Namespace) -> int:
     from coordinator.backup import restore
 
     facts = restore(options.backup, options.to, options.storage, options.log)
-    print(f"{options.to}: as of {facts['made']}")
+    print(f"{options.to}: as of {facts['made']}, {facts['records']} records in the log")
     for path in facts["outside"]:
         print(f"put this file back yourself: {path}")
     print(f"stop the old one for good, then: creditmesh-coordinator run --config {options.to / 'coordinator.toml'}")
-    print("if banks hold newer heads of the log than this copy, it stops with exit code 4: use a newer copy then")
+    print("it does nothing until a quorum of the banks agrees that nothing newer is known (`restore_confirmed`)")
+    print("if a bank holds a newer head of the log, it stops with exit code 4 and has spoilt nothing: use a newer copy")
     return 0

@@ -27,7 +27,7 @@ from coordinator.log_file import LogFile
 from coordinator.mark_file import MarkFile
 from privacy.errors import InputError, VerificationError
 from privacy.log.appender import Appender, Surroundings
-from privacy.log.checkpoint import Checkpoint
+from privacy.log.checkpoint import Checkpoint, sign_checkpoint
 from privacy.log.instant import Instant
 from privacy.log.journal import (
     Batch,
@@ -178,6 +178,15 @@ class LogStore:
     def checkpoint(self) -> bytes:
         """Return the newest signed checkpoint, a C2SP note."""
         return self._appender.note
+
+    def checkpoint_at(self, size: int) -> bytes:
+        """Return a signed checkpoint of the head that the log had at `size` records, at most as many as it has."""
+        return sign_checkpoint(Checkpoint(self.origin, size, self.root(size)), self._settings.signer)
+
+    @property
+    def size(self) -> int:
+        """Return how many records the newest checkpoint covers."""
+        return self._appender.head.size
 
     def events(self, start: int, stop: int) -> list[Event]:
         """Return events `start` to `stop` - 1, as many as there are."""

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from coordinator.head_store import HeadStore
 from coordinator.journal_line import say
 from coordinator.log_store import LogStore
+from coordinator.restored import Restored
 from coordinator.store import Member
 from privacy import messages as msg
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
 from privacy.errors import InputError, PeerError, PrivacyError, VerificationError
 from privacy.keys import IdentityKey
-from privacy.log.checkpoint import Checkpoint
+from privacy.log.checkpoint import Checkpoint, parse_checkpoint
 from privacy.log.note import VerifierKey
 from privacy.log.petition import Gain, OwnLog, Petition, Tally, Tempo
 from privacy.log.policy import Policy, network_policy
@@ -41,7 +42,7 @@ class RelayDesk:
     identity: the coordinator's. log: its log, with the log's public key. heads: the banks' heads. members: returns
     everyone who is enrolled, by id. send: queues bytes for a member; send_soon: the
     same, a moment later and in fewer frames. backlog: bytes that it has not acknowledged.
-    is_busy: says whether a job runs.
+    is_busy: says whether a job runs. restored: whether this log was put back from a backup that nobody confirmed yet.
     """
 
     identity: IdentityKey
@@ -53,6 +54,7 @@ class RelayDesk:
     send_soon: Callable[[str, bytes], None]
     backlog: Callable[[str], int]
     is_busy: Callable[[], bool]
+    restored: Restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,18 @@ class Relay:
     def __init__(self, desk: RelayDesk) -> None:
         self._desk = desk
         self._witnesses: dict[str, VerifierKey | None] = {}
-        self._own = OwnLog(desk.key, desk.log.checkpoint, desk.log.consistency, desk.log.root)
+        self._restored_note = desk.log.checkpoint_at(desk.restored.size) if desk.restored.waiting else b""
+        self._own = OwnLog(desk.key, self._note, desk.log.consistency, desk.log.root)
         self._petition = Petition(self._own, self._witnesses)
         self._tally = Tally()
         self._tempo = Tempo()
         self._waiters: list[asyncio.Event] = []
         self._dirty = asyncio.Event()
+        self.stands = asyncio.Event()
+        """Set once nothing is in doubt: nothing was put back, or enough banks hold no newer head."""
+        self._agreeing: set[str] = set()
         self.settle()
+        self._agree("")
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -195,13 +202,8 @@ class Relay:
 
     def _gained(self, gain: Gain) -> None:
         if gain.conflict:
-            error = VerificationError(
-                "rolled-back",
-                f"{gain.witness} holds a head that the coordinator's log signed and does not contain: an older copy of "
-                "the log was put back; restore the newest one",
-            )
             if not self.failed.done():
-                self.failed.set_exception(error)
+                self.failed.set_exception(self._behind(gain))
             return
         if gain.fault:
             say("cosign_fault", member=gain.witness, code=gain.fault)
@@ -210,9 +212,42 @@ class Relay:
         if gain.line:
             self._desk.log.defer((), (), [(gain.size, gain.line)])
             self._dirty.set()
+            self._agree(gain.witness)
             if self._tally.add(gain, self._policy().threshold):
                 for waiter in self._waiters:
                     waiter.set()
+
+    def _agree(self, witness: str) -> None:
+        """Count a bank that holds no newer head than the copy that was put back, and go on once they are enough."""
+        if self.stands.is_set():
+            return
+        restored, policy = self._desk.restored, self._policy()
+        self._agreeing |= {witness} & policy.witnesses.keys()
+        if restored.waiting and len(self._agreeing) < policy.threshold:
+            return
+        if restored.waiting:
+            restored.confirm()
+            say("restore_confirmed", members=sorted(self._agreeing))
+        self.stands.set()
+        self.settle()
+
+    def _behind(self, gain: Gain) -> VerificationError:
+        """Return the error of a log that lacks what it has signed, with what is to be done."""
+        theirs, restored = parse_checkpoint(gain.conflict)[0].size, self._desk.restored
+        what, held = "this folder", self._desk.log.size
+        if restored.waiting:
+            what, held = f"the backup of {restored.made}", restored.size
+        last = "; no bank was shown another history, so nothing is lost by this start" if restored.waiting else ""
+        return VerificationError(
+            "rolled-back",
+            f"{gain.witness} holds a head of {theirs} records of the coordinator's log, {what} has {held} and does not "
+            f"contain it: an older copy of the log was put back{last}; restore the newest copy (the newest of all is "
+            "the old machine's own folder or database: run `backup` there, it may be stopped)",
+        )
+
+    def _note(self) -> bytes:
+        """Return the head to show: of a copy that is in doubt, the one that it came with."""
+        return self._restored_note if self._desk.restored.waiting else self._desk.log.checkpoint()
 
     # -- loops -------------------------------------------------------------------------------------------------------
 
@@ -230,7 +265,9 @@ class Relay:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TICK_S)
-            if self._tempo.is_due(loop.time(), self._own.head().size, self._tally.size):
+            # A copy in doubt is asked about even if its log was empty.
+            cosigned = self._tally.size if self.stands.is_set() else -1
+            if self._tempo.is_due(loop.time(), self._own.head().size, cosigned):
                 self.ask()
 
     # -- small parts -------------------------------------------------------------------------------------------------
@@ -255,7 +292,8 @@ class Relay:
                 self._petition.known[name] = cosigned.get((key.name, key.key_id), 0)
 
     def _policy(self) -> Policy:
-        keys = {name: VerifierKey.parse(each.witness) for name, each in self._desk.members().items() if each.witness}
+        here = {name: each for name, each in self._desk.members().items() if each.witness and each.status != "left"}
+        keys = {name: VerifierKey.parse(each.witness) for name, each in here.items()}
         return network_policy(self._desk.key, COORDINATOR, keys)
 
     def _identity_of(self, sender: str) -> bytes:

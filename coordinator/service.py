@@ -40,6 +40,7 @@ from coordinator.refusals import Refusals
 from coordinator.registry import Registry
 from coordinator.relay import Relay, RelayDesk
 from coordinator.release import Releases
+from coordinator.restored import Doorstep, Restored
 from coordinator.roll import Roll
 from coordinator.server_certificate import finish_renewal, renew_if_due
 from coordinator.store import Job, Member, Store
@@ -106,6 +107,8 @@ class _Service:
         self._counter = Counter(keys.identity, ReceiptDesk(log), self._identities, self._hub.send_soon)
         self._log, self._roll = log, Roll(log, load_log_key(config.state.dir, LOG_ORIGIN).verifier())
         self._releases = Releases(config.state.dir, store, log)
+        self._restored = Restored(config.state.dir)
+        self._doorstep = Doorstep(self._restored, self._hub.cut)
         self._relay = self._make_relay(keys, log, heads)
         self._promotions = self._make_promotions(keys, log)
         self._counter.serve_kind("sign-off", PURPOSE, self._promotions.take)
@@ -149,6 +152,7 @@ class _Service:
             send_soon=self._hub.send_soon,
             backlog=self._hub.backlog,
             is_busy=lambda: self._clerk is not None,
+            restored=self._restored,
         )
         return Relay(desk)
 
@@ -170,7 +174,12 @@ class _Service:
     async def run(self) -> int:
         port = await self._hub.start()
         address = self._config.listen.grpc.rpartition(":")[0] + f":{port}"
-        listening = {"grpc": address, "pid": os.getpid(), **await self._admission.start(port)}
+        listening = {"grpc": address, "pid": os.getpid()}
+        if self._restored.waiting:
+            reason = "this is a restored copy: nothing is done until enough banks say that they hold no newer head"
+            say("restore_waits", members=sorted(self._members), reason=reason)
+        else:
+            listening |= await self._admission.start(port)
         write_whole(self._config.state.dir / "listening.json", json.dumps(listening).encode())
         say("listening", grpc=address, pid=os.getpid())
         stop, code = asyncio.Event(), 0
@@ -186,7 +195,12 @@ class _Service:
         jobs = asyncio.create_task(self._jobs())
         others = [
             asyncio.create_task(work)
-            for work in (self._follow_members(), self._relay.run(), self._follow_quorum(), self._promotions.run())
+            for work in (
+                self._follow_members(),
+                self._relay.run(),
+                self._follow_quorum(),
+                self._promote(port, listening),
+            )
         ]
         waits: list[asyncio.Future[Any]] = [jobs, *others, asyncio.create_task(stop.wait()), self._counter.failed]
         try:
@@ -205,7 +219,16 @@ class _Service:
             self._observation.close()
         return code
 
+    async def _promote(self, port: int, listening: dict[str, Any]) -> None:
+        """Open the joining desk and serve ballots; of a copy that was put back, once nobody holds a newer one."""
+        await self._relay.stands.wait()
+        if self._doorstep.open():
+            listening |= await self._admission.start(port)
+            write_whole(self._config.state.dir / "listening.json", json.dumps(listening).encode())
+        await self._promotions.run()
+
     async def _jobs(self) -> None:
+        await self._relay.stands.wait()
         for left in await asyncio.to_thread(self._store.unfinished):
             await self._run_job(left)
         while True:
@@ -245,6 +268,7 @@ class _Service:
 
     async def _follow_quorum(self) -> None:
         """Release models whose quorum comes after their job has ended."""
+        await self._relay.stands.wait()
         while True:
             await self._relay.next_quorum()
             if self._clerk is None:
@@ -286,7 +310,7 @@ class _Service:
 
     def _on_join(self, member: str, boot: bytes, fresh: bool) -> None:
         self._presence.join(member, boot, fresh)
-        self._admission.joined(member, fresh)
+        self._doorstep.pass_by(member, lambda: self._admission.joined(member, fresh))
         self._relay.settle()  # a witness more may make a quorum
         self._promotions.join(member)
         say("member_connected", member=member)
@@ -301,7 +325,7 @@ class _Service:
     def _on_message(self, member: str, message: bytes) -> None:
         self._observation.received(member, len(message))
         if not self._relay.take(member, message):
-            self._counter.take(member, message)
+            self._doorstep.pass_by(member, lambda: self._counter.take(member, message))
 
     def _wake(self) -> None:
         if self._clerk:

@@ -15,6 +15,7 @@ from coordinator.head_store import HeadStore
 from coordinator.log_store import LOG_ORIGIN, LogSettings, LogStore
 from coordinator.log_store import load_log_key as load_coordinator_key
 from coordinator.relay import Relay, RelayDesk
+from coordinator.restored import Restored
 from coordinator.store import Member
 from node.cosigning import Cosigner, Cosigning
 from node.gate import Gate, GateSettings
@@ -154,7 +155,7 @@ class WitnessNetwork:
                 identity_of(COORDINATOR), self.log, self.key, self.heads, self.members,
                 lambda member, message: self.carry(COORDINATOR, member, message),
                 lambda member, message: self.carry(COORDINATOR, member, message), lambda _member: self.backlog,
-                lambda: self.busy,
+                lambda: self.busy, Restored(state),
             )
         )  # fmt: skip
         self.task = asyncio.create_task(self.relay.run())
