@@ -282,14 +282,18 @@ class _Service:
             for name in [name for name, known in before.items() if self._members.get(name) != known]:
                 self._hub.cut(name)
             await self._admission.settle()
-            await asyncio.to_thread(self._write_down, dict(self._members))
+            if await asyncio.to_thread(self._write_down, dict(self._members)):
+                self._relay.settle()
             await self._observation.settle(self._members)
             await asyncio.sleep(_FOLLOW_S)
 
-    def _write_down(self, members: dict[str, Member]) -> None:
-        """Record who belongs to the network, and what commands did."""
-        self._roll.settle(members)
-        take_notes(self._config.state.dir, self._log.append)
+    def _write_down(self, members: dict[str, Member]) -> bool:
+        """Record who belongs to the network, and what commands did; say whether the banks are to cosign it soon.
+
+        Then a copy that lacks a revocation, or a job that was queued, is known to be an older one a second later.
+        """
+        changed = self._roll.settle(members)
+        return bool(take_notes(self._config.state.dir, self._log.append)) or changed
 
     def _is_member(self, member: str, serial: int) -> bool:
         if member not in self._members:

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from coordinator.log_store import load_log_key
 from coordinator.roll import Roll
 from coordinator.store import Member
+from privacy.errors import VerificationError
 from tests.coordinator.test_log_store import opened
 from tests.privacy.logs import ORIGIN
 from tests.privacy.table import identity_of
@@ -27,4 +30,20 @@ def test_each_change_is_written_once(tmp_path: Path) -> None:
     assert [(event.body.get("member"), event.body.get("action", event.kind)) for event in events] == [
         ("bank-a", "joined"), ("bank-b", "joined"), ("bank-b", "suspended"), ("bank-b", "restored"),
         (None, "key.rotated")]  # fmt: skip
+    store.close()
+
+
+def test_a_database_that_is_older_than_the_log_brings_nobody_back(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    key = load_log_key(tmp_path, ORIGIN).verifier()
+    left = {**MEMBERS, "bank-b": replace(MEMBERS["bank-b"], status="left")}
+    roll = Roll(store, key)
+    assert [roll.settle(members) for members in (MEMBERS, MEMBERS, left, left)] == [True, False, True, False]
+    before = len(store.events(0, 99))
+    for older, says in ((MEMBERS, "bank-b left"), ({"bank-b": left["bank-b"]}, "bank-a joined"), ({}, "bank-a joined")):
+        with pytest.raises(VerificationError, match=f"{says}.*an older copy of the database") as caught:
+            Roll(store, key).settle(older)
+        assert caught.value.code == "rolled-back"
+    assert not Roll(store, key).settle(left)
+    assert len(store.events(0, 99)) == before
     store.close()
