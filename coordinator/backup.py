@@ -121,8 +121,13 @@ def _database_file(settings: CoordinatorConfig) -> list[Path]:
 def _add(archive: ArchiveWriter, name: str, path: Path) -> None:
     """Add a file; a SQLite database as it is at one moment, whoever writes it."""
     if path.suffix != ".db":
-        with path.open("rb") as stream:
-            archive.add(name, stream)
+        with tempfile.TemporaryFile() as taken:
+            try:
+                with path.open("rb") as stream:
+                    shutil.copyfileobj(stream, taken)  # one that is written meanwhile is taken as it was
+            except FileNotFoundError:
+                return  # the process that runs has just removed it
+            archive.add(name, taken)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.db"

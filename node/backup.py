@@ -17,7 +17,7 @@ import re
 import sqlite3
 import tarfile
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -53,7 +53,8 @@ def back_up(config_path: Path, out: Path) -> dict[str, Any]:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
                 for name, path in named:
-                    facts["files"][name] = _add(tar, name, path)
+                    with suppress(FileNotFoundError):  # the process that runs has just removed it
+                        facts["files"][name] = _add(tar, name, path)
                 listing = io.BytesIO(json.dumps(facts, indent=1, sort_keys=True).encode("utf-8"))
                 _write(tar, _LIST, listing)
             stream.flush()

@@ -24,11 +24,12 @@ from privacy import messages as msg
 from privacy.envelope import COORDINATOR, Address, Envelope, open_envelope, sign_envelope
 from privacy.errors import PeerError, PrivacyError, VerificationError
 from privacy.keys import IdentityKey
+from privacy.log.checkpoint import parse_checkpoint
 from privacy.log.note import VerifierKey
 from privacy.log.petition import Gain, OwnLog, Petition, Tally, Tempo
 from privacy.log.policy import Policy
 from privacy.log.record import Entry
-from privacy.log.witness import Answer
+from privacy.log.witness import Answer, parse_request
 from privacy.wire import Packet, decode_packet, decode_signed, encode_packet
 
 __all__ = ["Cosigner", "Cosigning", "Exit", "refuse_behind"]
@@ -43,9 +44,17 @@ _EVIDENCE = "known-head.note"
 
 
 class Exit(Protocol):
-    """The part of the gate that is used here; `departed` is set after every message that left."""
+    """The part of the gate that is used here.
+
+    departed: set after every message that left. proved: the note of the coordinator's newest head that came with a
+    receipt, empty for none.
+    """
 
     departed: asyncio.Event
+
+    @property
+    def proved(self) -> bytes:
+        """Return that note."""
 
     async def send_cosign(self, message: bytes) -> None:
         """Send a checkpoint or a cosignature."""
@@ -226,6 +235,10 @@ class Cosigning:
             group = [await self._requests.get()]
             while not self._requests.empty():
                 group.append(self._requests.get_nowait())
+            late = [each for each in group if self._is_behind(each)]
+            for envelope in late:
+                await self._send(envelope.sender, envelope.address.position, self._newer())
+            group = [each for each in group if each not in late]
             requests = [each.message.request for each in group if isinstance(each.message, msg.AddCheckpoint)]
             decisions = await asyncio.to_thread(self._witness.answer, requests)
             for envelope, decision in zip(group, decisions, strict=True):
@@ -261,6 +274,28 @@ class Cosigning:
             await asyncio.sleep(TICK_S)
             if self._tempo.is_due(loop.time(), self._own.head().size, self._tally.size):
                 self._grown.set()
+
+    def _is_behind(self, envelope: Envelope) -> bool:
+        """Say whether the coordinator shows a head that is smaller than one that it gave a receipt under.
+
+        Its receipts promise records. A copy that lacks them is told so by its own signature before anything is lost.
+        """
+        if (
+            envelope.sender != COORDINATOR
+            or not self._gate.proved
+            or not isinstance(envelope.message, msg.AddCheckpoint)
+        ):
+            return False
+        try:
+            shown = parse_request(envelope.message.request).checkpoint
+        except VerificationError:
+            return False
+        return shown.size < parse_checkpoint(self._gate.proved)[0].size
+
+    def _newer(self) -> msg.Cosigned:
+        origin = parse_checkpoint(self._gate.proved)[0].origin
+        held = self._witness.held(origin)
+        return msg.Cosigned(409, b"%d\n" % (held.checkpoint.size if held else 0), self._gate.proved)
 
     def _alarm(self, origin: str, status: int) -> None:
         """Record, once a process and log, that a log showed us another history; the request itself is kept."""

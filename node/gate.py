@@ -115,12 +115,19 @@ class Gate:
         self._cosign_turn = asyncio.Lock()
         self.departed = asyncio.Event()
         self._seen = self._last_seen()
+        kept = store.newest_receipt()
+        self._proved = decode_receipt(kept).checkpoint if kept else b""
         self._link = make_link(self._authorise_control)
 
     @property
     def seen(self) -> Seen:
         """Return the newest head of the coordinator's log that a receipt proved; size 0 for none."""
         return self._seen
+
+    @property
+    def proved(self) -> bytes:
+        """Return the note of the newest head of the coordinator's log that came with a receipt, empty for none."""
+        return self._proved
 
     async def run(self) -> None:
         """Keep the link up until cancelled, and make what was deferred durable when it is due.
@@ -230,6 +237,7 @@ class Gate:
         if checkpoint.size != self._seen.size:
             entries.append(_peer_checkpoint(checkpoint, linked))
             self._seen = Seen(checkpoint.size, checkpoint.root)
+            self._proved = parts.checkpoint
         self._store.defer(entries, [(str(event.body["msg_id"]), receipt)])
 
     def _matching(self, event: Event) -> _Sent:

@@ -177,6 +177,12 @@ class RecordStore:
         except sqlite3.Error as error:
             raise _fault(self._path, error) from error
 
+    def newest_receipt(self) -> bytes | None:
+        """Return the last receipt that was kept, None if there is none."""
+        with self._reader_lock:
+            row = self._reader.execute("SELECT receipt FROM receipt ORDER BY number DESC LIMIT 1").fetchone()
+        return bytes(row[0]) if row else None
+
     def checkpoint(self) -> bytes:
         """Return the newest signed checkpoint, a C2SP note."""
         return self._appender.note

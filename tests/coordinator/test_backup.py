@@ -2,6 +2,7 @@
 
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,3 +103,35 @@ def test_a_backup_of_later_software_is_refused(
     monkeypatch.setattr("coordinator.table_copy.newest_revision", lambda: "0001")
     with pytest.raises(InputError, match="install the release that made it"):
         restore(tmp_path / "b", tmp_path / "new")
+
+
+def test_a_file_that_is_written_meanwhile_damages_no_backup(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = config.load(operator.config).state.dir
+    add = tarfile.TarFile.addfile
+
+    def written_meanwhile(self: tarfile.TarFile, entry: tarfile.TarInfo, stream: Any = None) -> None:
+        name = entry.name.removeprefix("state/")
+        if name in ("log.mark", "models/x.json"):
+            (state / name).write_bytes(b"another content")
+        add(self, entry, stream)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", written_meanwhile)
+    back_up(operator.config, tmp_path / "b")
+    monkeypatch.undo()
+    restore(tmp_path / "b", tmp_path / "new")
+    assert (tmp_path / "new" / "state" / "models" / "x.json").read_bytes() == b"{}"
+
+
+def test_a_file_that_vanishes_meanwhile_is_left_out(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = config.load(operator.config).state.dir
+    (state / "gone.json").symlink_to("nowhere")
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name == "gone.json" or is_file(path))
+    back_up(operator.config, tmp_path / "b")
+    monkeypatch.undo()
+    restore(tmp_path / "b", tmp_path / "new")
+    assert not (tmp_path / "new" / "state" / "gone.json").exists()

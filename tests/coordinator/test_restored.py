@@ -9,10 +9,12 @@ import pytest
 
 from coordinator.restored import Doorstep, Restored, note_restored
 from privacy.errors import InputError, VerificationError
+from privacy.log.record import Entry
 from tests.virtual_time import run_virtual
 from tests.witness_network import WitnessNetwork, job, play
 
 COORDINATOR = "coordinator"
+ENTRY = Entry("alarm.raised", {"class": "mismatch", "severity": "high", "evidence": "made for a test"})
 
 
 async def put_back(network: WitnessNetwork, copy: Path, made: str = "2026-01-02T03:04:05Z") -> None:
@@ -96,6 +98,59 @@ def test_an_older_copy_stops_and_spoils_nothing_for_the_newest(tmp_path: Path) -
         assert not network.task.done()
         for bank in network.banks.values():
             assert "alarm.raised" not in network.kinds(bank.store)
+
+    play(tmp_path, script)
+
+
+def test_a_receipt_is_enough_to_know_a_copy_for_an_older_one(tmp_path: Path) -> None:
+    async def script(network: WitnessNetwork) -> None:
+        await job(network)
+        await network.close_coordinator()
+        old = tmp_path / "old"
+        shutil.copytree(tmp_path / COORDINATOR, old)
+        network.open_coordinator()
+        network.changes = lambda _sender, _receiver, _message: None  # nothing is cosigned any more
+        network.log.append([ENTRY for _ in range(5)])
+        bank = network.banks[network.names[1]]
+        held = bank.witness.held("coordinator/privacy-log")
+        bank.gate._proved = network.log.checkpoint()
+        await put_back(network, old)
+        network.changes = lambda _sender, _receiver, message: message
+        network.relay.settle()
+        with pytest.raises(VerificationError, match=r"bank-001 holds a head of 1[0-9] records"):
+            await asyncio.wait_for(asyncio.shield(network.task), 10)
+        assert bank.witness.held("coordinator/privacy-log") == held
+        assert "alarm.raised" not in network.kinds(bank.store)
+
+    play(tmp_path, script)
+
+
+def test_a_receipt_that_overtakes_a_request_stops_nobody(tmp_path: Path) -> None:
+    async def script(network: WitnessNetwork) -> None:
+        await job(network)
+        bank = network.banks[network.names[1]]
+        delayed: list[bytes] = []
+
+        def change(sender: str, receiver: str, message: bytes) -> bytes | None:
+            if (sender, receiver) == (COORDINATOR, bank.name) and not delayed:
+                delayed.append(message)
+                return None
+            return message
+
+        network.changes = change
+        network.log.append([ENTRY])
+        network.relay.ask()
+        await asyncio.sleep(0.1)
+        assert delayed
+        network.log.append([ENTRY])
+        bank.gate._proved = network.log.checkpoint()
+        bank.cosigning.take(delayed[0])
+        await asyncio.sleep(0.1)
+        network.relay.settle()
+        await asyncio.sleep(10)
+        assert not network.task.done()
+        held = bank.witness.held("coordinator/privacy-log")
+        assert held is not None and held.checkpoint.size == network.log.size
 
     play(tmp_path, script)
 
