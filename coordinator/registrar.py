@@ -76,6 +76,8 @@ class Registrar:
         if known.status != "active":
             return f"member-{known.status}"
         record = self._desk.enrolment.certificates.by_serial(serial)
+        if record is None and serial != known.certificate_serial:
+            return "certificate-unknown"  # by our authority: issued after the backup that this database came from
         state = record.state if record else ""
         return {"replaced": "certificate-replaced", "revoked": "certificate-revoked"}.get(state, "not-a-member")
 

@@ -95,6 +95,13 @@ def test_a_revoked_member_renews_nothing_and_hears_why(office: Office) -> None:
     assert office.registrar.refusal("nobody", serial) == "not-a-member"
 
 
+def test_a_certificate_that_the_database_never_heard_of_is_told_apart(office: Office) -> None:
+    # So it is after a restore of a copy that is older than a bank's last renewal; nothing of it is believed.
+    known = office.members()["alpha"]
+    assert not office.registrar.promote(known, 12345)
+    assert office.registrar.refusal("alpha", 12345) == "certificate-unknown"
+
+
 def test_a_request_that_is_none_and_one_too_many_are_refused_with_a_code(office: Office) -> None:
     assert office.take("alpha", Renew(b"\xff no request")) == "request-unusable"
     assert renewed(office) == Renewed(b"", "request-unusable")
