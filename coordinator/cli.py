@@ -13,6 +13,7 @@
     creditmesh-coordinator propose|withdraw|models|card|evidence ...   see coordinator.cli_models
     creditmesh-coordinator export --config coordinator.toml --out FILE --who NAME
     creditmesh-coordinator log-tables --role ROLE
+    creditmesh-coordinator backup --out FILE; restore FILE --to DIR [--storage URL] [--log URL]; renew-authority
     creditmesh-coordinator retraining [--job VALIDATION --out DIR] [--json]
 
 Exit codes: 0 fine, 1 failed or tampered, 2 usage or bad input, 4 rolled back, 130 Ctrl-C. Theory: this is the one place
@@ -30,6 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from coordinator.authority_commands import add_authority_commands
 from coordinator.backup_commands import add_backup_commands
 from coordinator.cli_models import add_model_commands
 from coordinator.enrolment_commands import add_enrolment_commands
@@ -195,9 +197,8 @@ def _parser() -> argparse.ArgumentParser:
     members.set_defaults(run=_members)
     add_model_commands(kinds)
     add_enrolment_commands(kinds)
-    add_retraining(kinds)
-    add_job_commands(kinds)
-    add_backup_commands(kinds)
+    for add in (add_retraining, add_job_commands, add_backup_commands, add_authority_commands):
+        add(kinds)
     _add_log(kinds)
     console = kinds.add_parser("console", help="serve the operator's console to browsers")
     console.add_argument("--listen", metavar="HOST:PORT", help="instead of what [console] listen says")

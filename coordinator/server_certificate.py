@@ -19,7 +19,7 @@ from coordinator.journal_line import say
 from coordinator.keys_file import TlsFiles, read_public, read_tls
 from privacy.errors import InputError
 
-__all__ = ["finish_renewal", "renew_if_due"]
+__all__ = ["finish_renewal", "hosts_of", "renew_if_due", "replace_authority"]
 
 
 def renew_if_due(config: CoordinatorConfig, now: datetime) -> TlsFiles | None:
@@ -43,6 +43,37 @@ def renew_if_due(config: CoordinatorConfig, now: datetime) -> TlsFiles | None:
     finish_renewal(config)
     say("server_certificate_renewed")
     return read_tls(config.tls, now)
+
+
+def hosts_of(certificate_pem: bytes) -> list[str]:
+    """Return the names and addresses that a server's certificate is for; raises `InputError` if it is none."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise InputError(
+            "certificate-unreadable", "[tls] certificate is no server's certificate in PEM form"
+        ) from error
+    return [str(name.value) for name in names]
+
+
+def replace_authority(
+    config: CoordinatorConfig, root: authority.Credential, server: authority.Credential, now: datetime
+) -> list[Path]:
+    """Put another authority and its server certificate in place; return where the authority's old files are kept."""
+    assert config.authority is not None  # the caller looked
+    kept = []
+    for path, content, mode in (
+        (config.authority.key, root.key_pem, 0o600), (config.tls.ca, root.certificate_pem, 0o644),
+        (config.tls.key, server.key_pem, 0o600), (config.tls.certificate, server.certificate_pem, 0o644),
+    ):  # fmt: skip
+        _write(_next(path), content, mode)
+        if path in (config.authority.key, config.tls.ca):
+            before = path.with_name(f"{path.name}.until-{now:%Y%m%dT%H%M%SZ}")
+            path.replace(before)
+            kept.append(before)
+        _next(path).replace(path)
+    return kept
 
 
 def finish_renewal(config: CoordinatorConfig) -> None:

@@ -2,11 +2,11 @@
 
     python -m tests.e2e.restore_matrix [sqlite|postgresql]...
 
-Run by hand (six minutes an engine): real processes, real kills. In each phase a copy is made by `backup` from the
-running coordinator, which is then killed with SIGKILL. Each phase is played once for each kind of copy that is started
-then: made before the job (`before`), some sums earlier (`earlier`), or just before the kill (`newest`). Expected: an
-older copy stops with exit code 4 and the newest one goes on after it; or, where no bank had cosigned anything newer,
-it goes on itself. The newest goes on to the same model at every bank, and no bank's log has an alarm.
+Run by hand (six minutes an engine): real processes, real kills. Each phase is played once for each kind of copy that is
+started after a SIGKILL: made before the job (`before`) or some sums earlier (`earlier`), by the living coordinator just
+before the kill (`live`), or of what the kill left (`newest`). Expected: an older copy stops with exit code 4 and the
+newest one goes on after it; or, where no bank knew of anything newer, it goes on itself. The newest goes on to the same
+model at every bank, and no bank's log has an alarm.
 """
 
 import json
@@ -147,7 +147,7 @@ class Matrix:
 
     def row(self, phase: Phase) -> dict[str, str]:
         """Play a phase once for each kind of copy."""
-        kinds = ["before", *(["earlier"] if phase.opened else []), "newest"]
+        kinds = ["earlier" if phase.opened else "before", "live", "newest"]
         return {kind: self.cell(phase, kind) for kind in kinds}
 
     def cell(self, phase: Phase, kind: str) -> str:
@@ -159,8 +159,9 @@ class Matrix:
             self.room.start_node(HELD, "--at", f"{phase.hold}:hold")
             self.room.await_line(HELD, "connected")
         job, copies["earlier"] = self.reach(phase)
-        copies["newest"] = self.copy()
+        copies["live"] = self.copy()
         self.kill()
+        copies["newest"] = self.copy()
         if phase.hold:
             self.room.stop([HELD])
             self.room.start_node(HELD)
@@ -266,7 +267,7 @@ def fill(room: ConsortiumRoom, matrix: Matrix, engine: str) -> int:
     job = matrix.submit()
     matrix.wait(lambda: matrix.state(job)[0] == "done", "the first job")
     matrix.judge(job)
-    print(f"{engine}: phase | before the job | earlier in it | newest", flush=True)
+    print(f"{engine}: phase | older | live | newest", flush=True)
     for phase in PHASES:
         by_person(room, phase.settle == "approve")
         try:
@@ -279,7 +280,7 @@ def fill(room: ConsortiumRoom, matrix: Matrix, engine: str) -> int:
             continue
         good = "done" in row["newest"] and not any("ALARMS" in cell for cell in row.values())
         wrong += not good
-        cells = [phase.name, *(row.get(name, "-") for name in ("before", "earlier", "newest"))]
+        cells = [phase.name, *(f"{kind}: {cell}" for kind, cell in row.items())]
         print(f"{engine}: {' | '.join(cells)}{'' if good else '  <-- WRONG'}", flush=True)
     return wrong
 
