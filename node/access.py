@@ -21,9 +21,12 @@ __all__ = ["account", "leave_deed", "leave_note", "take_notes"]
 _FOLDER = "access"
 
 
-def leave_note(state: Path, action: str, resource: str) -> None:
-    """Note that the account which runs this command did `action` to `resource`; raises `OSError`."""
-    _leave(state, AccessNote(account(), action, resource[:256]).encode(), "json")
+def leave_note(state: Path, action: str, resource: str, who: str = "") -> None:
+    """Note that somebody did `action` to `resource`; raises `OSError`.
+
+    who: a pseudonym; the account that runs this command by default.
+    """
+    _leave(state, AccessNote(who or account(), action, resource[:256]).encode(), "json")
 
 
 def leave_deed(state: Path, deed: Deed) -> None:

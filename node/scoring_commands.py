@@ -14,7 +14,7 @@ from privacy.errors import InputError
 
 __all__ = ["add_scoring_commands"]
 
-_ROLES = ("scorer", "account-manager", "risk", "auditor")
+_ROLES = ("scorer", "account-manager", "risk", "auditor", "approver")
 
 
 def add_scoring_commands(commands: Any) -> None:
@@ -93,7 +93,7 @@ def _serve(options: argparse.Namespace) -> int:
         raise InputError(
             "serve-missing", f"{error.name} is not installed; run: pip install 'creditmesh[serve]'"
         ) from None
-    return serve(settings)
+    return serve(settings, options.config)
 
 
 def _token_add(options: argparse.Namespace) -> int:

@@ -20,14 +20,16 @@ from privacy.errors import InputError, RefusalError
 
 __all__ = ["ROLES", "Caller", "TokenFile", "allowed", "token_digest"]
 
-ROLES = ("scorer", "account-manager", "risk", "auditor")
+ROLES = ("scorer", "account-manager", "risk", "auditor", "approver")
 _RIGHTS: dict[str, tuple[str, ...]] = {
     "decide": ("scorer", "account-manager"),
     "soft": ("account-manager",),
     "score": ("scorer", "risk"),
-    "read": ROLES,
+    "read": ("scorer", "account-manager", "risk", "auditor"),
     "override": ("account-manager", "risk"),
     "metrics": ("risk", "auditor", "scorer"),
+    "bank": ("risk", "auditor", "approver"),
+    "approve": ("approver",),
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _PREFIX = "cmt_"
@@ -52,7 +54,7 @@ class _Token:
 
 
 def allowed(caller: Caller, action: str) -> bool:
-    """Say whether the caller's role may do `action`: decide, soft, score, read, override or metrics."""
+    """Say whether the caller's role may do `action`: a key of the rights above."""
     return caller.role in _RIGHTS[action]
 
 

@@ -4,6 +4,7 @@ It knows no applicant. Theory: the language is what the address asks for, else w
 browser prefers; every page forbids scripts, frames and anything from elsewhere, and is kept by no cache.
 """
 
+import json
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from node.tokens import Caller
+from node.tokens import Caller, allowed
 
 __all__ = ["LANGUAGES", "Frame", "language_of", "words"]
 
@@ -31,8 +32,9 @@ _HEADERS = {
 
 @cache
 def words(language: str) -> dict[str, Any]:
-    """Return the page's words in a language."""
-    return tomllib.loads((_HERE / f"words_{language}.toml").read_text("utf-8"))
+    """Return the pages' words in a language; those of the bank's own pages under `bank`."""
+    desk, bank = (tomllib.loads((_HERE / f"{name}_{language}.toml").read_text("utf-8")) for name in ("words", "bank"))
+    return {**desk, "bank": bank}
 
 
 def language_of(request: Request) -> str:
@@ -58,6 +60,7 @@ class Frame:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._made.filters["fromjson"] = json.loads
 
     def page(
         self, request: Request, template: str, whose: tuple[Caller | None, str], more: dict[str, Any], status: int
@@ -68,7 +71,8 @@ class Frame:
         text = self._made.get_template(f"{template}.html.j2").render(
             language=language,
             other="en" if language == "zh" else "zh",
-            here=request.url.path if request.method == "GET" else "/desk",
+            here=request.url.path if request.method == "GET" else f"/{request.url.path.split('/')[1]}",
+            can=lambda action: caller is not None and allowed(caller, action),
             w=words(language),
             caller=caller,
             institution=self._institution,
@@ -77,5 +81,5 @@ class Frame:
         )
         answer = HTMLResponse(text, status, _HEADERS)
         if request.query_params.get("lang") in LANGUAGES:
-            answer.set_cookie(_LANGUAGE_COOKIE, language, path="/desk", samesite="strict", httponly=True)
+            answer.set_cookie(_LANGUAGE_COOKIE, language, path="/", samesite="strict", httponly=True)
         return answer

@@ -6,12 +6,11 @@ with a token and gets a session; a form carries a value that only a page of that
 """
 
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -20,6 +19,7 @@ from node.page.applicant_form import FormFault, application_from, values_of
 from node.page.drawing import portrait_picture, score_picture
 from node.page.entry import Entry
 from node.page.frame import Frame, language_of
+from node.page.visits import Handled, StoppedError, Visits, read_form, text_of
 from node.scorer.bodies import DECISION, OverrideBody
 from node.scorer.office import Answer, Office
 from node.scorer.sessions import COOKIE, Sessions
@@ -27,10 +27,8 @@ from node.tokens import Caller, allowed
 
 __all__ = ["add_page"]
 
-LARGEST_FORM = 256 * 1024
 RECENT = 20
 _STATIC = Path(__file__).with_name("static")
-Handled = Callable[[Request], Awaitable[Response]]
 
 
 def add_page(app: FastAPI, institution: str, is_secure: bool) -> None:
@@ -52,86 +50,63 @@ def add_page(app: FastAPI, institution: str, is_secure: bool) -> None:
         ("GET", "/desk/applications/{application_id}/letter", page.letter),
         ("POST", "/desk/applications/{application_id}/override", page.override),
         ("GET", "/desk/static/page.css", page.style),
+        ("GET", "/desk/static/icon.svg", page.icon),
     )
     app.router.routes.extend(Route(path, page.guarded(handled), methods=[method]) for method, path, handled in routes)
 
 
-class _SignedOut(Exception):
-    """Nobody is signed in; the page of signing in is shown instead."""
-
-
-class _Stopped(Exception):
-    """A request that is not served: its status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class _Page:
+class _Page(Visits):
     def __init__(self, office: Office, sessions: Sessions, frame: Frame, is_secure: bool) -> None:
-        self._office, self._sessions, self._frame, self._is_secure = office, sessions, frame, is_secure
-
-    def guarded(self, handled: Handled) -> Handled:
-        """Return the handler with pages for those who are signed out or may not do this."""
-
-        async def run(request: Request) -> Response:
-            try:
-                return await handled(request)
-            except _SignedOut:
-                return RedirectResponse("/desk/sign-in", 303)
-            except _Stopped as stopped:
-                return self._page(request, "stopped", None, {"status": stopped.status}, stopped.status)
-
-        return run
+        super().__init__(sessions, frame)
+        self._office, self._is_secure = office, is_secure
 
     # -- signing in --------------------------------------------------------------------------------------------------
 
     async def sign_in_form(self, request: Request) -> Response:
         """Show the form for a token."""
-        return self._page(request, "sign_in", None, {"wrong": False})
+        return self.page(request, "sign_in", None, {"wrong": False})
 
     async def sign_in(self, request: Request) -> Response:
         """Open a session for a token."""
-        form = await _form(request)
-        opened = self._sessions.sign_in(_text(form, "token").strip())
+        form = await read_form(request)
+        opened = self.sessions.sign_in(text_of(form, "token").strip())
         if opened is None:
-            return self._page(request, "sign_in", None, {"wrong": True}, 401)
-        answer = RedirectResponse("/desk", 303)
-        answer.set_cookie(COOKIE, opened[0], path="/desk", httponly=True, samesite="strict", secure=self._is_secure)
+            return self.page(request, "sign_in", None, {"wrong": True}, 401)
+        answer = RedirectResponse("/desk" if allowed(opened[1], "read") else "/bank", 303)
+        answer.set_cookie(COOKIE, opened[0], path="/", httponly=True, samesite="strict", secure=self._is_secure)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
         """End the session."""
-        await self._checked_form(request)
-        self._sessions.sign_out(request.cookies.get(COOKIE, ""))
+        await self.checked_form(request, "")
+        self.sessions.sign_out(request.cookies.get(COOKIE, ""))
         answer = RedirectResponse("/desk/sign-in", 303)
-        answer.delete_cookie(COOKIE, path="/desk")
+        answer.delete_cookie(COOKIE, path="/")
         return answer
 
     # -- applicants --------------------------------------------------------------------------------------------------
 
     async def home(self, request: Request) -> Response:
         """List the newest decisions."""
-        caller = self._caller(request)
+        caller = self.caller(request)
         rows = self._office.recorder.decisions.newest(RECENT)
         recent = [
             {"id": row.application_id, "at": json.loads(row.answer)["decided_at"], "outcome": row.outcome,
              "score": row.score, "grade": row.grade}
             for row in rows
         ]  # fmt: skip
-        return self._page(request, "home", caller, {"recent": recent, "faults": self._office.faults})
+        return self.page(request, "home", caller, {"recent": recent, "faults": self._office.faults})
 
     async def new(self, request: Request) -> Response:
         """Show the form of an applicant, empty or filled from an application that was decided."""
-        caller = self._caller(request, "decide")
+        caller = self.caller(request, "decide")
         known = self._office.recorder.decisions.find(request.query_params.get("from", ""))
         values = {} if known is None else values_of(json.loads(known.body), keep_id=False)
         return self._entry(request, caller, values)
 
     async def load(self, request: Request) -> Response:
         """Fill the form from a record that `creditmesh-node index show` wrote."""
-        caller, form = await self._checked_form(request, "decide")
+        caller, form = await self.checked_form(request, "decide")
         found = form.get("record")
         raw = await found.read() if isinstance(found, UploadFile) else b""
         try:
@@ -150,12 +125,12 @@ class _Page:
         return await self._submit(request, is_trial=False)
 
     async def _submit(self, request: Request, *, is_trial: bool) -> Response:
-        caller, form = await self._checked_form(request, "decide")
+        caller, form = await self.checked_form(request, "decide")
         values = {name: value for name, value in form.items() if isinstance(value, str) and name != "form"}
         desk = self._office.engine.desk
         entry = None if desk is None else Entry.of(desk, request)
         if entry is None:
-            return self._page(request, "fault", caller, {"faults": self._office.faults}, 503)
+            return self.page(request, "fault", caller, {"faults": self._office.faults}, 503)
         try:
             document = application_from(values, entry)
         except FormFault as fault:
@@ -176,21 +151,21 @@ class _Page:
 
     async def show(self, request: Request) -> Response:
         """Show a decision with its reasons."""
-        caller = self._caller(request, "read")
+        caller = self.caller(request, "read")
         return self._decision(request, "decision", caller)
 
     async def letter(self, request: Request) -> Response:
         """Show the letter that a declined applicant is owed."""
-        caller = self._caller(request, "read")
+        caller = self.caller(request, "read")
         return self._decision(request, "letter", caller)
 
     async def override(self, request: Request) -> Response:
         """Record a person's word on a decision."""
-        caller, form = await self._checked_form(request, "override")
+        caller, form = await self.checked_form(request, "override")
         name = request.path_params["application_id"]
         try:
             body = OverrideBody.model_validate(
-                {"decision": _text(form, "decision"), "reason_code": _text(form, "reason_code").strip()}
+                {"decision": text_of(form, "decision"), "reason_code": text_of(form, "reason_code").strip()}
             )
         except ValueError:
             return self._decision(request, "decision", caller, "override", status=422)
@@ -203,6 +178,12 @@ class _Page:
         """Return the one style sheet."""
         return FileResponse(_STATIC / "page.css", media_type="text/css", headers={"x-content-type-options": "nosniff"})
 
+    async def icon(self, _: Request) -> Response:
+        """Return the icon of the browser's tab."""
+        return FileResponse(
+            _STATIC / "icon.svg", media_type="image/svg+xml", headers={"x-content-type-options": "nosniff"}
+        )
+
     # -- small parts -------------------------------------------------------------------------------------------------
 
     def _decision(
@@ -210,7 +191,7 @@ class _Page:
     ) -> Response:
         found: Answer = self._office.find(request.path_params["application_id"])
         if found.status != 200:
-            raise _Stopped(404)
+            raise StoppedError(404)
         document: dict[str, Any] = json.loads(found.content)
         answer = document["answer"]
         language = language_of(request)
@@ -224,7 +205,7 @@ class _Page:
             "portrait": portrait_picture(answer.get("portrait"), language),
             "scale": score_picture(answer.get("score"), answer.get("cutoff")),
         }
-        return self._page(request, template, caller, more, status)
+        return self.page(request, template, caller, more, status)
 
     def _entry(
         self,
@@ -238,7 +219,7 @@ class _Page:
     ) -> Response:
         desk = self._office.engine.desk
         if desk is None:
-            return self._page(request, "fault", caller, {"faults": self._office.faults}, 503)
+            return self.page(request, "fault", caller, {"faults": self._office.faults}, 503)
         more = {
             "entry": Entry.of(desk, request),
             "values": values,
@@ -248,37 +229,4 @@ class _Page:
             "portrait": portrait_picture(trial.get("portrait"), language_of(request)) if trial else None,
             "scale": score_picture(trial.get("score"), trial.get("cutoff")) if trial else None,
         }
-        return self._page(request, "entry", caller, more, status)
-
-    def _caller(self, request: Request, action: str = "read") -> Caller:
-        caller = self._sessions.caller(request.cookies.get(COOKIE, ""))
-        if caller is None:
-            raise _SignedOut
-        if not allowed(caller, action):
-            raise _Stopped(403)
-        return caller
-
-    async def _checked_form(self, request: Request, action: str = "read") -> tuple[Caller, FormData]:
-        form = await _form(request)
-        caller = self._caller(request, action)
-        if not Sessions.is_form_value(request.cookies.get(COOKIE, ""), _text(form, "form")):
-            raise _Stopped(403)
-        return caller, form
-
-    def _page(
-        self, request: Request, template: str, caller: Caller | None, more: dict[str, Any], status: int = 200
-    ) -> Response:
-        form = Sessions.form_value(request.cookies.get(COOKIE, ""))
-        return self._frame.page(request, template, (caller, form), more, status)
-
-
-async def _form(request: Request) -> FormData:
-    stated = request.headers.get("content-length", "")
-    if not stated.isdigit() or int(stated) > LARGEST_FORM:
-        raise _Stopped(413)
-    return await request.form(max_files=1, max_fields=1200, max_part_size=LARGEST_FORM)
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
+        return self.page(request, "entry", caller, more, status)

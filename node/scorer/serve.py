@@ -21,6 +21,7 @@ from node.config import NodeConfig
 from node.decision_store import DecisionStore
 from node.disk_space import DiskRule
 from node.journal_line import say
+from node.page.bank_routes import add_bank_pages
 from node.page.routes import add_page
 from node.scorer.app import create_app
 from node.scorer.engine import DeskFiles, Engine
@@ -50,8 +51,8 @@ def open_office(config: NodeConfig) -> Office:
     return Office(Engine(files), Recorder(log, DecisionStore(state)), tokens, load_ref_key(state))
 
 
-def serve(config: NodeConfig) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code."""
+def serve(config: NodeConfig, source: Path) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code. source: the file of the settings."""
     # The thread that syncs the log should not wait five milliseconds for its turn.
     sys.setswitchinterval(SWITCH_S)
     office = open_office(config)
@@ -66,7 +67,7 @@ def serve(config: NodeConfig) -> int:
             say("scoring", state=f"{host}:{port}", reason="; ".join(office.engine.faults.values()) or "ready")
             # The server ends in order at a signal and then raises it once more, which must not end us before the log.
             before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
-            uvicorn.Server(_settings(config, office)).run(sockets=[bound])
+            uvicorn.Server(_settings(config, source, office)).run(sockets=[bound])
             for number, handler in before.items():
                 signal.signal(number, handler)
     finally:
@@ -79,10 +80,11 @@ def _ignore(_number: int, _frame: object) -> None:
     """Let a signal pass that was dealt with."""
 
 
-def _settings(config: NodeConfig, office: Office) -> uvicorn.Config:
+def _settings(config: NodeConfig, source: Path, office: Office) -> uvicorn.Config:
     scoring = config.scoring
     app = create_app(office)
     add_page(app, config.member.id, is_secure=scoring.certificate is not None)
+    add_bank_pages(app, config, source)
     return uvicorn.Config(
         app,
         log_level="warning",

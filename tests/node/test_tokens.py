@@ -71,8 +71,10 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, content: str) -> None
         TokenFile(tmp_path)
 
 
-def test_every_role_may_read_and_only_account_managers_tell_soft_information() -> None:
+def test_all_but_approvers_read_decisions_and_only_account_managers_tell_soft_information() -> None:
     callers = [Caller("x", role) for role in ROLES]
-    assert all(allowed(caller, "read") for caller in callers)
+    assert [caller.role for caller in callers if not allowed(caller, "read")] == ["approver"]
+    assert [caller.role for caller in callers if allowed(caller, "approve")] == ["approver"]
+    assert [caller.role for caller in callers if allowed(caller, "bank")] == ["risk", "auditor", "approver"]
     assert [caller.role for caller in callers if allowed(caller, "soft")] == ["account-manager"]
     assert not any(allowed(Caller("x", "auditor"), action) for action in ("decide", "soft", "score", "override"))
