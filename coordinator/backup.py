@@ -16,7 +16,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from coordinator.database import newest_revision
 from coordinator.log_reader import log_place
 from coordinator.restored import note_restored
 from coordinator.store import Store
-from coordinator.table_copy import copy_database, copy_log, fill_database, fill_log
+from coordinator.table_copy import check_log_empty, copy_database, copy_log, fill_database, fill_log
 from privacy.errors import InputError
 
 __all__ = ["back_up", "restore"]
@@ -84,25 +84,41 @@ def restore(backup: Path, folder: Path, storage: str | None = None, log: str | N
         raise InputError("folder-not-empty", f"{folder}: holds files already; restore into a new folder")
     with read_archive(backup, "coordinator") as archive:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in archive.names:
-            if name.startswith(("home/", "state/")):
-                _put(archive, name, folder / name.removeprefix("home/"))
-        path = folder / "coordinator.toml"
-        path.write_text(_moved(archive.open("coordinator.toml").read().decode("utf-8"), storage, log), encoding="utf-8")
-        settings = load(path)
-        engine = create_engine(settings.storage.url)
         try:
-            fill_database(engine, str(archive.facts["schema"]), archive.open("database.jsonl"))
-        finally:
-            engine.dispose()
-        settings.state.dir.mkdir(mode=0o700, exist_ok=True)
-        size = 0
-        if "log.jsonl" in archive.names:
-            with closing(log_place(settings).open_writer()) as writer:
+            return {**archive.facts, "records": _build(archive, folder, storage, log)}
+        except BaseException:
+            # What cannot be finished leaves no keys behind, and the folder free for the next try.
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            raise
+
+
+def _build(archive: ArchiveReader, folder: Path, storage: str | None, log: str | None) -> int:
+    """Put everything in its place and return how many records the log has."""
+    for name in archive.names:
+        if name.startswith(("home/", "state/")):
+            _put(archive, name, folder / name.removeprefix("home/"))
+    path = folder / "coordinator.toml"
+    path.write_text(_moved(archive.open("coordinator.toml").read().decode("utf-8"), storage, log), encoding="utf-8")
+    settings = load(path)
+    settings.state.dir.mkdir(mode=0o700, exist_ok=True)
+    place, size = log_place(settings), 0
+    try:
+        with closing(place.open_writer()) if "log.jsonl" in archive.names else nullcontext() as writer:
+            if writer is not None:
+                check_log_empty(writer)  # before the database is filled, which could not be tried again
+            engine = create_engine(settings.storage.url)
+            try:
+                fill_database(engine, str(archive.facts["schema"]), archive.open("database.jsonl"))
+            finally:
+                engine.dispose()
+            if writer is not None:
                 fill_log(writer, archive.open("log.jsonl"))
                 (size,) = writer.execute("SELECT count(*) FROM event").fetchone()
-        note_restored(settings.state.dir, str(archive.facts["made"]), size)
-        return {**archive.facts, "records": size}
+    except place.errors as error:
+        raise place.fault(error) from error
+    note_restored(settings.state.dir, str(archive.facts["made"]), size)
+    return size
 
 
 def _key_files(settings: CoordinatorConfig) -> set[Path]:

@@ -17,7 +17,7 @@ from coordinator.log_store import LogConnection
 from privacy.errors import InputError, VerificationError
 from privacy.log.journal import TABLES
 
-__all__ = ["copy_database", "copy_log", "fill_database", "fill_log"]
+__all__ = ["check_log_empty", "copy_database", "copy_log", "fill_database", "fill_log"]
 
 _BATCH = 500
 _SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"}
@@ -72,10 +72,15 @@ def copy_log(database: LogConnection, out: BinaryIO) -> None:
             _line(out, [_packed(bytes(value) if isinstance(value, memoryview) else value) for value in row])
 
 
-def fill_log(database: LogConnection, lines: Iterable[bytes]) -> None:
-    """Put the records into a log that has none; raises `InputError` if it has."""
+def check_log_empty(database: LogConnection) -> None:
+    """Raise `InputError` if a log holds records."""
     if database.execute("SELECT count(*) FROM event").fetchone()[0]:
         raise InputError("log-not-empty", "the log to restore into holds records already; name an empty one")
+
+
+def fill_log(database: LogConnection, lines: Iterable[bytes]) -> None:
+    """Put the records into a log that has none; raises `InputError` if it has."""
+    check_log_empty(database)
     database.execute("BEGIN IMMEDIATE")
     for table, columns, rows in _batches(lines):
         if table not in TABLES or columns != _LOG_COLUMNS[table]:

@@ -93,7 +93,20 @@ def test_nothing_is_overwritten(operator: Operator, tmp_path: Path, capsys: Line
     used = f"sqlite:///{operator.folder}/coordinator.db"
     assert main(["restore", str(tmp_path / "b"), "--to", str(tmp_path / "new"), "--storage", used]) == 2
     assert "holds tables already" in capsys.readouterr().err
+    assert list((tmp_path / "new").iterdir()) == []  # no key is left behind, and the next try may use it
+    assert main(["restore", str(tmp_path / "b"), "--to", str(tmp_path / "new")]) == 0
     assert main(["restore", str(tmp_path / "absent"), "--to", str(tmp_path / "x")]) == 2
+
+
+def test_a_log_that_cannot_be_used_leaves_the_database_empty(operator: Operator, tmp_path: Path, capsys: Lines) -> None:
+    pytest.importorskip("psycopg", reason="the extra [postgres] is not installed")
+    back_up(operator.config, tmp_path / "b")
+    target = ["--to", str(tmp_path / "new"), "--storage", f"sqlite:///{tmp_path}/elsewhere.db"]
+    nowhere = f"postgresql+psycopg:///log?host={tmp_path}&user=nobody"
+    assert main(["restore", str(tmp_path / "b"), *target, "--log", nowhere]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "PostgreSQL" in line or "server" in line or "log" in line
+    assert main(["restore", str(tmp_path / "b"), *target]) == 0
 
 
 def test_a_backup_of_later_software_is_refused(
